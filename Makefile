@@ -1,0 +1,48 @@
+# Needs Debian 12's python3, python3-venv and make; everything else goes into .venv.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+DEMO := runs/demo
+
+# pyright otherwise asks the package index for a newer release at each run.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: setup demo test lint bench clean help
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(READY) ## build .venv with the exact versions of constraints.txt; skipped when it is current
+
+# READY is removed first and made last: an interrupted set-up is not current and starts afresh.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' \
+		|| { echo "venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	@if [ -e $(READY) ]; then rm $(READY); else $(PYTHON) -m venv --clear $(VENV); fi
+	$(BIN)/python -m pip install --quiet --use-pep517 --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+demo: setup ## the whole pipeline at laptop size, ending with the path of its report
+	$(BIN)/handbridge pipeline preset=demo out=$(DEMO)
+	@echo "report: $(CURDIR)/$(DEMO)/report.html"
+
+test: lint ## linters, then all tests
+	$(BIN)/python -m pytest
+
+lint: setup ## ruff (lint and format) and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: setup ## speed of the renderer and of generation on this machine
+	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+clean: ## remove .venv, caches and built packages; runs stay
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,225 @@
+"""From the command line to a typed config: Hydra composes, dataclasses check, errors are one line.
+
+Each stage keeps its config as a dataclass beside its code and its YAML in ``configs/<stage>/``: ``config.yaml`` and
+one folder for each group. ``DictConfig`` never leaves this file.
+"""
+
+import dataclasses
+import difflib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import configs
+
+CONFIG_ROOT = Path(configs.__file__).parent
+C = TypeVar("C")
+
+
+def option(default: Any, help: str) -> Any:
+    """A config field with the line that ``--help`` shows; say the unit in it."""
+    metadata = {"help": help}
+    if isinstance(default, list | dict) or dataclasses.is_dataclass(default):
+        return dataclasses.field(default_factory=lambda: _copy(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def required(help: str) -> Any:
+    """A config field that the user has to give."""
+    return dataclasses.field(default=MISSING, metadata={"help": help})
+
+
+def check(condition: bool, key: str, value: Any, legal: str) -> None:
+    """Raise a ``ValueError`` that names the option, its value and what is legal, unless ``condition`` holds."""
+    if not condition:
+        raise ValueError(f"{key}={value} is not legal: it must be {legal}")
+
+
+def compose_config(stage: str, schema: type[C], overrides: Sequence[str]) -> C:
+    """The stage's config with Hydra ``overrides`` (``key=value``, ``group=name``) as a typed dataclass.
+
+    The value of a text option is taken as it stands, so that paths need no quotes.
+
+    Raises:
+        ValueError: one line that names the full key, for an unknown key or group, a wrong type, a value out of its
+            range (``__post_init__`` of the dataclass), or a missing value.
+    """
+    prepared = [_prepared(stage, schema, override) for override in overrides]
+    try:
+        config: C = OmegaConf.to_object(_composed(stage, schema, prepared))  # type: ignore[assignment]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(_one_line(stage, schema, overrides, error)) from error
+    for item in dataclasses.fields(schema):  # type: ignore[arg-type]
+        if item.default is MISSING and getattr(config, item.name) == "":
+            raise ValueError(_missing(stage, item.name))
+    return config
+
+
+def _composed(stage: str, schema: type, overrides: Sequence[str]) -> DictConfig:
+    ConfigStore.instance().store(name="schema", node=schema)
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_ROOT / stage)):
+        return compose("config", overrides=list(overrides))
+
+
+def stage_main(stage: str, schema: type[C], run: Callable[[C], Any]) -> Callable[..., int]:
+    """The ``main`` of a stage: overrides in, exit status out; what a user can cause ends in one line, status 1."""
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        if any(a in ("-h", "--help") for a in arguments):
+            sys.stdout.write(help_text(stage, schema))
+            return 0
+        try:
+            run(compose_config(stage, schema, arguments))
+        except (ValueError, OSError) as error:
+            if os.environ.get("HANDBRIDGE_TRACEBACK"):
+                traceback.print_exc()
+            sys.stderr.write(f"handbridge {stage}: {' '.join(str(error).split())}\n")
+            return 1
+        except KeyboardInterrupt:
+            sys.stderr.write(f"handbridge {stage}: stopped; the same command resumes it\n")
+            return 130
+        return 0
+
+    return main
+
+
+def help_text(stage: str, schema: type) -> str:
+    """Every option of the stage with type, default and unit, and the config groups with their choices."""
+    summary = (schema.__doc__ or "").strip()
+    lines = [f"handbridge {stage} KEY=VALUE ...", "", summary, "", "options:"]
+    lines += _option_lines(stage, schema)
+    for group in _groups(stage):
+        choices = "|".join(_choices(stage, group))
+        lines.append(f"  {group}={choices}\n      a config group: sets several options at once")
+    return "\n".join(lines) + "\n"
+
+
+def _option_lines(stage: str, schema: type) -> list[str]:
+    lines: list[str] = []
+    values = _composed(stage, schema, [])
+    for key, (item, kind) in _options(schema).items():
+        section, _, last = key.rpartition(".")
+        holder = OmegaConf.select(values, section) if section else values
+        shown = "required" if OmegaConf.is_missing(holder, last) else f"default {_shown(holder[last])}"
+        lines.append(f"  {key}={_type_name(kind)} ({shown})\n      {item.metadata.get('help', '')}")
+    return lines
+
+
+def _options(schema: type, prefix: str = "") -> dict[str, tuple[dataclasses.Field, Any]]:
+    """Full key -> field and type of every option, those of nested dataclasses included."""
+    types = get_type_hints(schema)
+    found: dict[str, tuple[dataclasses.Field, Any]] = {}
+    for item in dataclasses.fields(schema):
+        kind = types[item.name]
+        if dataclasses.is_dataclass(kind):
+            found |= _options(kind, f"{prefix}{item.name}.")  # type: ignore[arg-type]
+        else:
+            found[prefix + item.name] = (item, kind)
+    return found
+
+
+def _groups(stage: str) -> list[str]:
+    return sorted(p.name for p in (CONFIG_ROOT / stage).iterdir() if p.is_dir() and p.name[0] != "_")
+
+
+def _prepared(stage: str, schema: type, override: str) -> str:
+    """The override for Hydra: its key is known, and a text is quoted.
+
+    Raises:
+        ValueError: when it is not ``key=value``, or the stage has no such option.
+    """
+    key, equals, value = override.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_][\w./]*", key):
+        raise ValueError(f"{override} cannot be read: write KEY=VALUE, with nothing before the key")
+    options, groups = _options(schema), _groups(stage)
+    if key in options and options[key][1] is str and value[:1] not in ("'", '"'):
+        return f"{key}={_quoted(value)}"
+    inside_dict = any(key.startswith(name + ".") and get_origin(kind) is dict for name, (_, kind) in options.items())
+    is_part = any(name.startswith(key + ".") for name in options)
+    if not (key in options or key in groups or inside_dict or is_part):
+        raise ValueError(_unknown(stage, key, [*options, *groups]))
+    return override
+
+
+def _quoted(text: str) -> str:
+    """``text`` in single quotes as Hydra reads them: a backslash counts only before a quote."""
+    inner = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    inner = re.sub(r"(\\+)$", r"\1\1", inner)
+    return f"'{inner}'"
+
+
+def _unknown(stage: str, key: str, legal: list[str]) -> str:
+    last = key.rpartition(".")[2]
+    near = [name for name in legal if name.rpartition(".")[2] == last]
+    near += [name for name in difflib.get_close_matches(key, legal, n=3) if name not in near]
+    meant = f"did you mean {', '.join(near[:3])}? " if near else ""
+    return f"{key} is no option of this stage; {meant}handbridge {stage} --help lists all options"
+
+
+def _missing(stage: str, key: str) -> str:
+    return f"{key} is missing; give {key}=VALUE (handbridge {stage} --help lists all options)"
+
+
+def _one_line(stage: str, schema: type, overrides: Sequence[str], error: Exception) -> str:
+    """Hydra's and OmegaConf's errors of several lines as one that says what to do."""
+    full = f"{error}\n{error.__cause__ or error.__context__ or ''}"
+    found = re.search(r"full_key: (\S+)", full)
+    key = found[1] if found else ""
+    if "missing mandatory value" in full.lower() and key:
+        return _missing(stage, key)
+    choice = re.search(r"Could not find '([^']+)/([^'/]+)'", full)
+    if choice:
+        names = ", ".join(_choices(stage, choice[1]))
+        return f"{choice[1]}={choice[2]} is unknown; legal: {names}"
+    blamed = re.search(r"(?:merging|parsing) override '?([^\s=']+)|argument '([^\s=]+)=", full)
+    name = next((g for g in blamed.groups() if g), "") if blamed else key
+    given = next((o for o in reversed(overrides) if o.startswith(name + "=")), "") if name else ""
+    if given and "nterpolation" in full:
+        return f"{given} is not legal: ${{...}} has to name another option or oc.env:VARIABLE that is set"
+    if given:
+        return f"{given} is not legal: it must be {_legal(schema, name)}"
+    return " ".join(f"{key}: {full}".split()) if key and key not in full.splitlines()[0] else " ".join(full.split())
+
+
+def _choices(stage: str, group: str) -> list[str]:
+    return sorted(f.stem for f in (CONFIG_ROOT / stage / group).glob("*.yaml"))
+
+
+def _legal(schema: type, key: str) -> str:
+    """What an option takes, in words."""
+    options = _options(schema)
+    if key not in options:
+        parts = [name for name in options if name.startswith(key + ".")]
+        return f"set by its parts, such as {parts[0]}=VALUE" if parts else "one value"
+    kind = options[key][1]
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    if get_origin(kind) is list:
+        inner = words.get(get_args(kind)[0], "value")
+        return f"a list in brackets, each item {inner}: {key}=[A,B]"
+    return words.get(kind, f"of type {_type_name(kind)}")
+
+
+def _shown(value: Any) -> str:
+    """A value as one writes it on the command line."""
+    return "empty" if value == "" else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _type_name(kind: Any) -> str:
+    return (kind.__name__ if type(kind) is type else str(kind)).upper()
+
+
+def _copy(default: Any) -> Any:
+    return dataclasses.replace(default) if dataclasses.is_dataclass(default) else type(default)(default)  # type: ignore[call-arg,type-var]

@@ -1,0 +1,155 @@
+"""Files and folders that are never half-written: temporary names, and run folders that know their config."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+CONFIG_FILE = "config.yaml"
+
+
+@contextlib.contextmanager
+def written_atomically(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends without an error."""
+    path = Path(path)
+    # The suffix stays: numpy and OpenCV choose the format by it.
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def require_folder(path: str | Path, key: str) -> Path:
+    """``path`` as a folder that exists.
+
+    Raises:
+        FileNotFoundError: naming the option ``key``, when it is missing or a file.
+    """
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        what = "is a file, not a folder" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"{key}={path} {what}; give a folder")
+    return path
+
+
+def require_file(path: str | Path, key: str) -> Path:
+    """``path`` as a file that exists.
+
+    Raises:
+        FileNotFoundError: naming the option ``key``, when it is missing or a folder.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        what = "is a folder, not a file" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"{key}={path} {what}; give a file")
+    return path
+
+
+def require_writable(folder: str | Path, key: str = "out", need_bytes: int = 0) -> Path:
+    """Create ``folder`` and check that it can be written and that the disk has ``need_bytes`` left.
+
+    Raises:
+        ValueError: when it cannot be created or written, or the disk is too full.
+    """
+    folder = Path(folder).expanduser()
+    probe = folder / f".probe.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{key}={folder} cannot be written ({error.strerror}); choose a folder that you own"
+        ) from error
+    free = shutil.disk_usage(folder).free
+    if free < need_bytes:
+        raise ValueError(
+            f"{key}={folder} has {free / 1e9:.1f} GB left and needs {need_bytes / 1e9:.1f} GB; "
+            f"free some space or choose another disk"
+        )
+    return folder
+
+
+def open_run_folder(out: str | Path, config: Any, *, overwrite: bool, free_keys: tuple[str, ...] = ()) -> Path:
+    """Make ``out`` the folder of a run with ``config``, or refuse when it holds another run's.
+
+    An empty or new folder gets ``config.yaml``. A folder whose ``config.yaml`` is the same is resumed: the caller
+    finds in it what the earlier run left.
+
+    Args:
+        out: The run's folder.
+        config: The stage's config, a dataclass.
+        overwrite: Delete what another run left and start anew.
+        free_keys: Keys that may differ because they don't change the result (``workers``, ``sensor.threads``).
+
+    Raises:
+        ValueError: when the folder holds another run's config, a damaged one, or files but no config; with
+            ``overwrite``, when it is not the folder of a run.
+    """
+    out = Path(out).expanduser()
+    free = {*free_keys, "out", "overwrite"}
+    wanted = OmegaConf.to_container(OmegaConf.structured(config))
+    found_file = out / CONFIG_FILE
+    if overwrite and found_file.exists():
+        _delete_run(out)
+    require_writable(out)
+    if found_file.exists():
+        differences = _differences(_read_config(found_file), _flat(wanted), free)
+        if differences:
+            raise ValueError(
+                f"out={out} holds another run ({', '.join(differences[:3])}); "
+                f"repeat its options to resume, choose another out, or add overwrite=true"
+            )
+        return out
+    if any(p for p in out.iterdir() if not p.name.startswith(".")):
+        raise ValueError(f"out={out} holds files but no {CONFIG_FILE}; choose an empty or new folder")
+    with written_atomically(found_file) as partial:
+        OmegaConf.save(OmegaConf.create(wanted), partial)
+    return out
+
+
+def _delete_run(out: Path) -> None:
+    """Delete a run's folder; never one that only happens to hold a file of the same name."""
+    if "overwrite" not in _read_config(out / CONFIG_FILE) or out.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise ValueError(f"out={out} is not deleted: it is no run's folder, or you are in it; choose a new folder")
+    shutil.rmtree(out)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """The options of a run by full key.
+
+    Raises:
+        ValueError: when the file is damaged.
+    """
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path))
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError):
+        values = None
+    if not isinstance(values, dict):
+        raise ValueError(f"out={path.parent}: {CONFIG_FILE} is damaged; delete the folder or choose another out")
+    return _flat(values)
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested options by full key."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return flat
+
+
+def _differences(found: dict[str, Any], wanted: dict[str, Any], free: set[str]) -> list[str]:
+    """One note for each option that differs and counts."""
+    return [
+        f"{key} was {found.get(key)!r}, now {wanted.get(key)!r}"
+        for key in sorted({*found, *wanted})
+        if not any(key == name or key.startswith(name + ".") for name in free) and found.get(key) != wanted.get(key)
+    ]

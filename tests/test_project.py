@@ -1,0 +1,154 @@
+"""The project's own files agree with each other and with the code."""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions, requires, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("synth", "dualmod", "distill", "configs")
+TEXT = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".html", ".css", ".j2", ".sh", ""}
+SELF = Path(__file__).name
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def constraints() -> dict[str, str]:
+    """Canonical name -> exact version."""
+    lines = [line.strip() for line in (ROOT / "constraints.txt").read_text().splitlines()]
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(pin) == 2 for pin in pins), "every line is name==version"
+    return {canonicalize_name(name): exact for name, exact in pins}
+
+
+def requirements(*extras: str) -> list[Requirement]:
+    optional = PROJECT["optional-dependencies"]
+    return [Requirement(line) for line in [*PROJECT["dependencies"], *(r for e in extras for r in optional[e])]]
+
+
+def project_files() -> list[Path]:
+    """Files that are tracked or would be."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def imported_modules(*folders: str) -> set[str]:
+    """Top-level modules that any file of the folders imports, wherever in the file."""
+    found: set[str] = set()
+    for path in (p for folder in folders for p in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - set(PACKAGES) - {"tests"} - set(sys.stdlib_module_names)
+
+
+def test_every_dependency_is_pinned_to_a_version_it_allows() -> None:
+    pins = constraints()
+    for requirement in requirements(*PROJECT["optional-dependencies"]):
+        name = canonicalize_name(requirement.name)
+        assert name in pins, f"{name} is not in constraints.txt"
+        assert requirement.specifier.contains(pins[name]), f"{requirement} does not allow {pins[name]}"
+
+
+def test_what_dependencies_need_is_pinned_and_installed_so() -> None:
+    pins, queue, seen = constraints(), requirements("dev"), set()
+    while queue:
+        requirement = queue.pop()
+        name = canonicalize_name(requirement.name)
+        if name in seen or name in ("pip", "setuptools"):
+            continue
+        seen.add(name)
+        assert pins.get(name) == version(name), f"{name}: constraints {pins.get(name)}, installed {version(name)}"
+        for line in requires(name) or []:
+            needed = Requirement(line)
+            extras = {"extra": ""}, *({"extra": extra} for extra in requirement.extras)
+            if needed.marker is None or any(needed.marker.evaluate(extra) for extra in extras):
+                queue.append(needed)
+    assert len(seen) > 80
+
+
+def test_constraints_are_sorted_and_name_each_package_once() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line[:1] not in ("#", "")]
+    names = [line.split("==")[0].lower() for line in lines]
+    assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize(
+    ("folders", "extras"), [(("synth", "dualmod", "distill"), ("pytorch3d",)), (("tests", "benchmarks"), ("dev",))]
+)
+def test_what_is_imported_is_a_dependency(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
+    declared = {canonicalize_name(r.name) for r in requirements(*extras)}
+    sources = packages_distributions()
+    missing = {
+        module
+        for module in imported_modules(*folders)
+        if not {canonicalize_name(d) for d in sources.get(module, [])} & declared
+    }
+    assert missing == set()
+
+
+def test_packages_can_be_imported_and_are_packaged() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert tuple(build["targets"]["wheel"]["packages"]) == PACKAGES
+    for name in PACKAGES:
+        assert Path(importlib.import_module(name).__file__ or "").parent == ROOT / name
+
+
+def test_importing_the_packages_needs_no_torch() -> None:
+    code = "import sys, synth, configs, distill; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_versions_agree() -> None:
+    assert version("handbridge") == PROJECT["version"]
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_licence_files_are_there() -> None:
+    assert "Apache License" in (ROOT / "LICENSE").read_text()[:200]
+    for name in PROJECT["license-files"]:
+        assert (ROOT / name).stat().st_size > 1000
+
+
+def test_the_hash_of_the_third_partys_wheel_is_pinned() -> None:
+    text = (ROOT / "requirements-pytorch3d.txt").read_text()
+    assert f"easypytorch3d=={constraints()['easypytorch3d']} --hash=sha256:" in text
+    assert re.search(r"sha256:[0-9a-f]{64}$", text, re.M)
+
+
+def test_no_machine_paths_and_no_index_addresses() -> None:
+    forbidden = re.compile(r"/work/|/root/|/home/\w|/tmp/|index-url|https?://\S*/simple\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in project_files()
+        if path.suffix in TEXT and path.name != SELF and path.stat().st_size < 1_000_000
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if forbidden.search(line)
+    ]
+    assert found == []
+
+
+def test_no_file_is_too_large_and_none_is_a_run() -> None:
+    for path in project_files():
+        assert path.stat().st_size < 2_000_000, path
+        assert path.suffix not in (".ckpt", ".safetensors", ".tar", ".pkl"), path
+
+
+def test_continuous_integration_runs_the_tests() -> None:
+    script = ROOT / ".ci" / "run"
+    assert "make test" in script.read_text() and "set -euo pipefail" in script.read_text()
+    assert script.stat().st_mode & 0o111
