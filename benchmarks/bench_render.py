@@ -1,0 +1,171 @@
+"""Images per core-second: the default renderer alone, the whole way to disk, and stock pyrender on the same scenes.
+
+Each row is the median over several passes, all in one process, of images divided by the CPU time they took; the rows
+stand side by side because CPU times of two runs on a shared machine need not compare.
+
+    python benchmarks/bench_render.py [IMAGES]
+"""
+
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from synth.hand import HandModel, load_hand
+from synth.render import RenderScene, get_renderer
+from synth.scene.scene import SceneOptions, SceneSampler
+from synth.scene.skin import load_skins
+
+SIZES_PX = (128, 224, 256)
+PASSES = 5
+MEMORY_IMAGES = 5_000
+EGL_PACKAGES = "apt-get install libegl1 libgl1 libxrender1"
+
+
+def draw_scenes(count: int, size_px: int) -> list[RenderScene]:
+    """The first scenes of a dataset with seed 0."""
+    arrays = load_hand("open")
+    model = HandModel(arrays)
+    sampler = SceneSampler(arrays, load_skins(""), None, size_px=size_px, options=SceneOptions())
+    scenes = []
+    for index in range(count):
+        rng = np.random.default_rng([0, index])
+        draft = sampler.draft(rng)
+        pose_aa, betas = (torch.from_numpy(a[None].astype(np.float32)) for a in (draft.pose_aa, draft.betas))
+        with torch.no_grad():
+            mesh = model(pose_aa, betas, torch.zeros(1, 3))
+        scenes.append(sampler.sample(rng, draft, mesh.verts[0].numpy(), mesh.joints[0].double().numpy()).render)
+    return scenes
+
+
+def images_per_core_second(render: Callable[[RenderScene], object], scenes: list[RenderScene]) -> float:
+    """Median rate over ``PASSES`` passes, after one scene to warm up."""
+    render(scenes[0])
+    rates = []
+    for _ in range(PASSES):
+        start = time.process_time()
+        for scene in scenes:
+            render(scene)
+        rates.append(len(scenes) / (time.process_time() - start))
+    return statistics.median(rates)
+
+
+def generation_rate(size_px: int, count: int) -> float:
+    """Images per core-second of ``handbridge generate`` from nothing to shards on disk, without its start-up.
+
+    The rate is that of the images by which a long run exceeds a short one.
+    """
+    short, long = (min(_generation_seconds(size_px, n) for _ in range(2)) for n in (count, 4 * count))
+    return 3 * count / (long - short)
+
+
+def _generation_seconds(size_px: int, count: int) -> float:
+    from synth.generate import GenerateConfig, generate
+
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = GenerateConfig(out=str(Path(folder) / "data"), num_samples=count, image_size=size_px, workers=1)
+        cfg.shard_size = count
+        before = _cpu_seconds()
+        generate(cfg)
+        return _cpu_seconds() - before
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process and of its workers that have ended."""
+    own, workers = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + workers.ru_utime + workers.ru_stime
+
+
+class StockPyrender:
+    """pyrender as its documentation shows it: ``Mesh.from_trimesh`` for each image, no shadows."""
+
+    def __init__(self, size_px: int):
+        os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
+        # pyrender 0.1.45 knows only numpy 1's name of infinity
+        np.infty = np.inf  # type: ignore[attr-defined]  # noqa: NPY201
+        import pyrender
+
+        self._pyrender = pyrender
+        self._renderer = pyrender.OffscreenRenderer(size_px, size_px)
+
+    def render(self, scene: RenderScene) -> Any:
+        """Colour and depth of one scene; OpenGL looks along -z with y up and has pixel centres at 0.5."""
+        from PIL import Image
+        from trimesh import Trimesh
+        from trimesh.visual import TextureVisuals
+
+        p, topology, K = self._pyrender, scene.topology, scene.camera.K
+        uv = np.zeros((len(scene.verts_cam), 2))
+        uv[topology.faces] = topology.uv[topology.uv_faces]
+        visual = TextureVisuals(uv=uv, image=Image.fromarray(scene.texture))
+        mesh = Trimesh(scene.verts_cam * [1, -1, -1], topology.faces, visual=visual, process=False)
+        world = p.Scene(ambient_light=[0.3, 0.3, 0.3])
+        world.add(p.Mesh.from_trimesh(mesh))
+        world.add(p.IntrinsicsCamera(K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5, znear=0.01, zfar=10.0))
+        for _ in range(3):
+            world.add(p.DirectionalLight(intensity=2.0))
+        return self._renderer.render(world)
+
+
+def resident_mib() -> float:
+    """Memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def main() -> None:
+    """Measure all rows and print the table."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    torch.set_num_threads(1)
+    console, notes = Console(), []
+    table = Table("images per core-second", *(f"{size} px" for size in SIZES_PX))
+    rates: dict[str, list[float]] = {
+        "raster, render only": [],
+        "generate, end to end to disk": [],
+        "pyrender 0.1.45": [],
+    }
+    for size in track(SIZES_PX, "rendering"):
+        scenes = draw_scenes(count, size)
+        rates["raster, render only"].append(images_per_core_second(get_renderer("raster")().render, scenes))
+        rates["generate, end to end to disk"].append(generation_rate(size, 2 * count))
+        try:
+            rates["pyrender 0.1.45"].append(images_per_core_second(StockPyrender(size).render, scenes))
+        except (ImportError, OSError, AttributeError) as error:
+            rates["pyrender 0.1.45"].append(float("nan"))
+            notes = [f"pyrender skipped ({error}); it needs EGL: {EGL_PACKAGES}"]
+    stock = np.array(rates["pyrender 0.1.45"])
+    for name, row in rates.items():
+        ratios = np.array(row) / stock
+        table.add_row(
+            name, *(f"{r:.0f} (x {q:.1f})" if q == q else f"{r:.0f}" for r, q in zip(row, ratios, strict=True))
+        )
+    console.print(table)
+    for note in notes:
+        console.print(note)
+    console.print(memory_line(draw_scenes(count, 224)))
+
+
+def memory_line(scenes: list[RenderScene]) -> str:
+    """Resident memory before and after many images, over and over from the same scenes."""
+    renderer = get_renderer("raster")()
+    for scene in scenes:
+        renderer.render(scene)
+    before = resident_mib()
+    for index in track(range(MEMORY_IMAGES), "memory"):
+        renderer.render(scenes[index % len(scenes)])
+    return f"memory over {MEMORY_IMAGES} images at 224 px: {before:.0f} MiB before, {resident_mib():.0f} MiB after"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The compiled loops behind ``RasterRenderer``, one idea per file. They take arrays and check nothing."""
