@@ -1,0 +1,130 @@
+"""Makes samples: draws the scene, renders it, and lets the sensors see it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from synth.conventions import RIGHT
+from synth.dataset.manifest import GENERATOR_VERSION
+from synth.dataset.sample import HandSample
+from synth.hand import HandModel, load_hand
+from synth.render import get_renderer
+from synth.render.renderer import RenderOutput
+from synth.scene.occluder import put_in_front
+from synth.scene.photo_edge import beyond_photo
+from synth.scene.photos import Photos
+from synth.scene.scene import HandDraft, Scene, SceneOptions, SceneSampler
+from synth.scene.skin import load_skins
+from synth.scene.visibility import visible_joints
+from synth.sensor import DepthOptions, RgbOptions, sense_depth, sense_rgb
+
+POSE_BLOCK = 32
+"""Hands posed in one call of the hand model."""
+SCENE_TRIES = 6
+MIN_VISIBLE = 7
+"""A view along the arm may show the arm alone; a scene with fewer visible joints than this is drawn anew."""
+
+
+@dataclass(frozen=True)
+class MakerSettings:
+    """All that a sample depends on besides its seed and index."""
+
+    image_size: int
+    hand: str
+    renderer: str
+    skins: str
+    photos: list[Path]
+    scene: SceneOptions
+    rgb: RgbOptions
+    depth: DepthOptions
+
+
+class SampleMaker:
+    """Makes any sample of a dataset; sample ``index`` depends on the settings, the seed and the index alone.
+
+    Raises:
+        ValueError: for a hand or renderer that does not exist.
+        FileNotFoundError: for missing files.
+    """
+
+    def __init__(self, settings: MakerSettings, seed: int):
+        arrays = load_hand(settings.hand)
+        photos = Photos(settings.photos) if settings.photos else None
+        self._settings, self._seed = settings, seed
+        self._model = HandModel(arrays)
+        self._scenes = SceneSampler(
+            arrays, load_skins(settings.skins), photos, size_px=settings.image_size, options=settings.scene
+        )
+        self._renderer = get_renderer(settings.renderer)()
+
+    def samples(self, first: int, last: int) -> Iterator[HandSample]:
+        """Samples ``first`` to ``last - 1``."""
+        for start in range(first, last, POSE_BLOCK):
+            indices = range(start, min(start + POSE_BLOCK, last))
+            generators = [np.random.default_rng([GENERATOR_VERSION, self._seed, index]) for index in indices]
+            drafts = [self._scenes.draft(rng) for rng in generators]
+            verts, joints = self._posed(drafts)
+            for row, (index, rng, draft) in enumerate(zip(indices, generators, drafts, strict=True)):
+                yield self._seen(index, rng, draft, verts[row], joints[row])
+
+    def _posed(self, drafts: list[HandDraft]) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices and joints in the model's frame, without the view's rotation."""
+        pose_aa = torch.from_numpy(np.stack([d.pose_aa for d in drafts]).astype(np.float32))
+        betas = torch.from_numpy(np.stack([d.betas for d in drafts]).astype(np.float32))
+        mesh = self._model.pose_blocks(pose_aa, betas, torch.zeros(len(drafts), 3))
+        return mesh.verts.numpy(), mesh.joints.numpy().astype(np.float64)
+
+    def _seen(
+        self, index: int, rng: np.random.Generator, draft: HandDraft, verts: np.ndarray, joints: np.ndarray
+    ) -> HandSample:
+        """The hand in the first scene drawn that shows it; the last try, where the arm hides it in all of them."""
+        for _ in range(SCENE_TRIES):
+            scene = self._scenes.sample(rng, draft, verts, joints)
+            output = self._renderer.render(scene.render)
+            if scene.occluder is not None:
+                output = put_in_front(output, scene.occluder)
+            joints_px = scene.render.camera.project(scene.joints_cam)
+            visible = visible_joints(joints_px, scene.joints_cam[:, 2], output.depth_m)
+            if visible.sum() >= MIN_VISIBLE:
+                break
+        return self._sample(index, rng, scene, output, joints_px, visible)
+
+    def _sample(
+        self, index: int, rng: np.random.Generator, scene: Scene, output: RenderOutput,
+        joints_px: Float[np.ndarray, "21 2"], visible: Bool[np.ndarray, "21"],
+    ) -> HandSample:  # fmt: skip
+        rgb, depth_m, segmentation = self._sensed(rng, output, scene.photo_edge)
+        return HandSample(
+            index=index,
+            seed=self._seed,
+            handedness=RIGHT,
+            rgb=rgb,
+            depth_m=depth_m,
+            segmentation=segmentation,
+            K=scene.render.camera.K,
+            joints_px=joints_px,
+            joints_cam=scene.joints_cam,
+            visible=visible,
+            pose_aa=scene.pose_aa,
+            betas=scene.betas,
+            transl=scene.transl,
+            hand_model=self._model.name,
+            scene=scene.description,
+        )
+
+    def _sensed(
+        self, rng: np.random.Generator, output: RenderOutput, photo_edge: tuple[int, int, int, int] | None
+    ) -> tuple[np.ndarray, Float[np.ndarray, "height width"], np.ndarray]:
+        rgb = sense_rgb(rng, output.rgb, self._settings.rgb)
+        depth_m = sense_depth(rng, output.depth_m, self._settings.depth)
+        segmentation = output.segmentation
+        if photo_edge is not None:
+            beyond = beyond_photo(photo_edge, self._settings.image_size)
+            rgb[beyond] = 0 if rng.random() < 0.75 else rng.integers(0, 256)
+            depth_m[beyond] = 0
+            segmentation = np.where(beyond, np.uint8(0), segmentation)
+        return rgb, depth_m, segmentation

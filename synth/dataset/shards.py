@@ -1,0 +1,152 @@
+"""Shards on disk: WebDataset tar files, written so that the same samples always give the same bytes."""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from synth.dataset.manifest import ShardEntry, read_manifest
+from synth.dataset.sample import HandSample, decode_sample, encode_sample
+from synth.files import written_atomically
+
+
+def shard_name(number: int) -> str:
+    """File name of shard ``number``."""
+    return f"shard-{number:06d}.tar"
+
+
+def write_shard(path: str | Path, samples: Iterable[HandSample]) -> ShardEntry:
+    """Write samples into one tar file; it appears under its name only when it is complete.
+
+    Raises:
+        ValueError: when there is no sample.
+    """
+    path = Path(path)
+    indices: list[int] = []
+    with written_atomically(path) as partial:
+        with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for sample in samples:
+                indices.append(sample.index)
+                for extension, content in encode_sample(sample).items():
+                    tar.addfile(_member(f"{sample.key}.{extension}", len(content)), io.BytesIO(content))
+        if not indices:
+            raise ValueError(f"{path} would hold no sample")
+        entry = ShardEntry(path.name, indices[0], len(indices), partial.stat().st_size, file_sha256(partial))
+    return entry
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def iterate(data: str | Path) -> Iterator[HandSample]:
+    """All samples of the dataset in folder ``data``, in the order of their indices.
+
+    Raises:
+        FileNotFoundError: when the folder, its manifest or a shard is missing.
+        ValueError: when a member is missing or cannot be decoded.
+    """
+    manifest = read_manifest(data)
+    for entry in manifest.shards:
+        for key, members in iterate_members(_shard_file(data, entry)):
+            yield _decoded(entry.name, key, members)
+
+
+def iterate_members(shard: str | Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Key and members by extension of each sample of one shard.
+
+    Raises:
+        tarfile.ReadError: when the file is cut short or no tar file.
+    """
+    key, members = "", {}
+    with tarfile.open(shard, "r:") as tar:
+        for info in tar:
+            name, _, extension = info.name.partition(".")
+            file = tar.extractfile(info)
+            if name != key and members:
+                yield key, members
+                members = {}
+            key = name
+            members[extension] = file.read() if file is not None else b""
+            if len(members[extension]) != info.size:
+                raise tarfile.ReadError(f"{info.name} is cut short")
+    if members:
+        yield key, members
+
+
+class SampleStore:
+    """Random access to the samples of a dataset: ``store[i]``; may be handed to other processes.
+
+    The places of all members are read once, from the tar headers.
+
+    Raises:
+        FileNotFoundError: when the folder, its manifest or a shard is missing.
+        ValueError: when a shard is cut short.
+    """
+
+    def __init__(self, data: str | Path):
+        self.manifest = read_manifest(data)
+        self._files = [_shard_file(data, entry) for entry in self.manifest.shards]
+        self._first = np.cumsum([0] + [entry.num_samples for entry in self.manifest.shards])
+        self._places = [_places(file) for file in self._files]
+        for file, entry, places in zip(self._files, self.manifest.shards, self._places, strict=True):
+            if len(places) != entry.num_samples:
+                raise ValueError(f"{file} holds {len(places)} samples, not {entry.num_samples}; generate it anew")
+
+    def __len__(self) -> int:
+        return self.manifest.num_samples
+
+    def __getitem__(self, position: int) -> HandSample:
+        """The sample at a position from 0 to ``len(store) - 1``.
+
+        Raises:
+            IndexError: for any other position.
+        """
+        if not 0 <= position < len(self):
+            raise IndexError(f"sample {position} is not in 0 to {len(self) - 1}")
+        shard = int(np.searchsorted(self._first, position, "right")) - 1
+        key, places = self._places[shard][position - int(self._first[shard])]
+        members = {}
+        with self._files[shard].open("rb") as file:
+            for extension, (offset, size) in places.items():
+                file.seek(offset)
+                members[extension] = file.read(size)
+        return _decoded(self._files[shard].name, key, members)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size, info.mtime, info.mode = size, 0, 0o644
+    return info
+
+
+def _shard_file(data: str | Path, entry: ShardEntry) -> Path:
+    file = Path(data).expanduser() / entry.name
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing; run handbridge verify data={data} to see what else is")
+    return file
+
+
+def _places(file: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
+    """For each sample of a shard its key, and offset and size in bytes of its members by extension."""
+    places: dict[str, dict[str, tuple[int, int]]] = {}
+    try:
+        with tarfile.open(file, "r:") as tar:
+            for info in tar:
+                key, _, extension = info.name.partition(".")
+                places.setdefault(key, {})[extension] = (info.offset_data, info.size)
+    except tarfile.TarError as error:
+        raise ValueError(f"{file} is no complete tar file ({error}); generate it anew") from error
+    return list(places.items())
+
+
+def _decoded(shard: str, key: str, members: dict[str, bytes]) -> HandSample:
+    try:
+        return decode_sample(members)
+    except ValueError as error:
+        raise ValueError(f"{shard}, sample {key}: {error}") from error

@@ -1,0 +1,169 @@
+"""``handbridge generate``: paired RGB, depth, segmentation and labels, in shards that any number of workers fill."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from tqdm import tqdm
+
+from synth.config import check, option, required, stage_main
+from synth.dataset.maker import MakerSettings, SampleMaker
+from synth.dataset.manifest import (
+    GENERATOR_VERSION,
+    MANIFEST_FILE,
+    Manifest,
+    new_manifest,
+    read_manifest,
+    write_manifest,
+)
+from synth.dataset.progress import clear_progress, finished_shards, remove_leftovers
+from synth.dataset.sample import encode_sample
+from synth.dataset.shards import shard_name
+from synth.executors import EXECUTORS, ShardTask
+from synth.files import open_run_folder, require_writable
+from synth.hand import load_hand
+from synth.render import get_renderer
+from synth.scene.photos import check_photos, list_photos
+from synth.scene.scene import SceneOptions
+from synth.scene.skin import list_skins
+from synth.sensor import DEPTH_PRESETS, RgbOptions
+
+FREE_KEYS = ("workers", "executor")
+"""Keys that don't change the result."""
+PROBE_SAMPLES = 4
+"""Samples made before the start: they measure the space a sample takes, and compile the renderer once."""
+DISK_SLACK = 1.3
+
+
+@dataclass
+class GenerateConfig:
+    """Render hands with known pose, depth and segmentation into a dataset folder."""
+
+    out: str = required("folder of the dataset")
+    num_samples: int = option(14_000, "number of images")
+    seed: int = option(0, "seed of the dataset; with a sample's index it determines the sample")
+    image_size: int = option(128, "side of the square images, pixels")
+    hand: str = option("open", "open (shipped), or an npz file in MANO's format")
+    renderer: str = option("raster", "renderer by name")
+    workers: int = option(2, "processes")
+    executor: str = option("local", "what runs the workers")
+    shard_size: int = option(250, "images in each shard")
+    background_dir: str = option("", "folder of photos for backgrounds; empty: painted ones only")
+    skins: str = option("", "folder of skin textures in the hand's uv layout; empty: the shipped ones")
+    depth_sensor: str = option("ideal", "depth camera: ideal or structured_light")
+    scene: SceneOptions = option(SceneOptions(), "what is drawn")
+    rgb: RgbOptions = option(RgbOptions(), "the colour camera")
+    overwrite: bool = option(False, "delete what another run left in out")
+
+    def __post_init__(self) -> None:
+        check(self.num_samples > 0, "num_samples", self.num_samples, "above 0")
+        check(self.seed >= 0, "seed", self.seed, "at least 0")
+        check(32 <= self.image_size <= 1024, "image_size", self.image_size, "in [32, 1024]")
+        check(self.workers > 0, "workers", self.workers, "above 0")
+        check(self.shard_size > 0, "shard_size", self.shard_size, "above 0")
+        check(self.executor in EXECUTORS, "executor", self.executor, f"one of {', '.join(EXECUTORS)}")
+        check(
+            self.depth_sensor in DEPTH_PRESETS, "depth_sensor", self.depth_sensor, f"one of {', '.join(DEPTH_PRESETS)}"
+        )
+
+
+def generate(cfg: GenerateConfig) -> Manifest:
+    """Make the dataset, or what of it is not there yet.
+
+    The bytes depend on the config without ``workers`` and ``executor``; a run that was stopped at any moment ends,
+    when it is repeated, with the same files.
+
+    Raises:
+        ValueError: for an unusable config, a folder with another run's samples, or a full disk.
+        FileNotFoundError: for missing photos, skins or hand.
+    """
+    settings = maker_settings(cfg)
+    out = open_run_folder(cfg.out, cfg, overwrite=cfg.overwrite, free_keys=FREE_KEYS)
+    if (out / MANIFEST_FILE).is_file():
+        return _finished(out)
+    remove_leftovers(out)
+    tasks = [_task(cfg, settings, out, number) for number in range(-(-cfg.num_samples // cfg.shard_size))]
+    done = finished_shards(out)
+    missing = [task for task in tasks if task.path.name not in done]
+    if missing:
+        require_writable(out, need_bytes=_needed_bytes(settings, cfg.seed, missing))
+    with tqdm(total=cfg.num_samples, initial=sum(e.num_samples for e in done.values()), unit="image") as bar:
+        for entry in EXECUTORS[cfg.executor](missing, cfg.workers):
+            done[entry.name] = entry
+            bar.update(entry.num_samples)
+    arrays = load_hand(cfg.hand)
+    manifest = new_manifest(_kept_config(cfg), arrays.name, [f"hand model: {arrays.licence}"],
+                            [done[task.path.name] for task in tasks])  # fmt: skip
+    write_manifest(out, manifest)
+    clear_progress(out)
+    return manifest
+
+
+def maker_settings(cfg: GenerateConfig) -> MakerSettings:
+    """What a sample depends on, with every file that the config names looked at.
+
+    Raises:
+        ValueError: for an unknown hand or renderer or an unreadable picture.
+        FileNotFoundError: for missing files.
+    """
+    load_hand(cfg.hand)
+    get_renderer(cfg.renderer)
+    if cfg.skins:
+        check_photos(list_skins(cfg.skins), "skins")
+    photos = list_photos(cfg.background_dir) if cfg.background_dir else []
+    check_photos(photos)
+    return MakerSettings(
+        image_size=cfg.image_size,
+        hand=cfg.hand,
+        renderer=cfg.renderer,
+        skins=cfg.skins,
+        photos=photos,
+        scene=cfg.scene,
+        rgb=cfg.rgb,
+        depth=DEPTH_PRESETS[cfg.depth_sensor],
+    )
+
+
+def _task(cfg: GenerateConfig, settings: MakerSettings, out: Path, number: int) -> ShardTask:
+    first = number * cfg.shard_size
+    last = min(first + cfg.shard_size, cfg.num_samples)
+    return ShardTask(out / shard_name(number), first, last, cfg.seed, settings)
+
+
+def _needed_bytes(settings: MakerSettings, seed: int, missing: list[ShardTask]) -> int:
+    first = missing[0].first
+    last = min(missing[0].last, first + PROBE_SAMPLES)
+    probe = SampleMaker(settings, seed).samples(first, last)
+    sizes = [sum(len(m) + 1024 for m in encode_sample(s).values()) for s in itertools.islice(probe, PROBE_SAMPLES)]
+    return int(DISK_SLACK * max(sizes) * sum(task.last - task.first for task in missing))
+
+
+def _kept_config(cfg: GenerateConfig) -> dict[str, Any]:
+    resolved = OmegaConf.to_container(OmegaConf.structured(cfg))
+    assert isinstance(resolved, dict)
+    return {str(k): v for k, v in resolved.items() if k not in (*FREE_KEYS, "out", "overwrite")}
+
+
+def _finished(out: Path) -> Manifest:
+    manifest = read_manifest(out)
+    if manifest.generator_version != GENERATOR_VERSION:
+        raise ValueError(
+            f"out={out} was made by generator version {manifest.generator_version}, this is {GENERATOR_VERSION}; "
+            f"choose another out or add overwrite=true"
+        )
+    damaged = [e.name for e in manifest.shards if not _has_size(out / e.name, e.num_bytes)]
+    if damaged:
+        raise ValueError(f"out={out} lacks or has damaged {', '.join(damaged[:3])}; add overwrite=true")
+    return manifest
+
+
+def _has_size(file: Path, num_bytes: int) -> bool:
+    return file.is_file() and file.stat().st_size == num_bytes
+
+
+main = stage_main("generate", GenerateConfig, generate)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

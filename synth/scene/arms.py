@@ -1,0 +1,49 @@
+"""Random arms and sleeves for one hand."""
+
+import numpy as np
+
+from synth.scene.forearm import RING_AT_M, Arm, Sleeve
+
+WRIST_SIGMA = np.array([0.12, 0.16, 0.32])
+"""Twist, sideways and bending angle of the wrist in radians; the wrist bends further than it moves sideways."""
+MAX_WRIST = np.array([0.4, 0.4, 1.0])
+
+
+def sample_arm(rng: np.random.Generator, ring_size: int, sleeve_share: float) -> Arm:
+    """An arm with a random wrist, elbow and girth; ``sleeve_share`` of them have a sleeve."""
+    wrist = np.clip(rng.normal(size=3) * WRIST_SIGMA, -MAX_WRIST, MAX_WRIST)
+    girth = float(rng.uniform(0.55, 1.15))
+    sleeve = sample_sleeve(rng, ring_size) if rng.random() < sleeve_share else None
+    return Arm(wrist, sample_elbow(rng), girth, sleeve)
+
+
+def sample_elbow(rng: np.random.Generator) -> np.ndarray:
+    """A bend of up to two radians about an axis across the arm."""
+    turn = rng.uniform(0, 2 * np.pi)
+    return rng.uniform(0.3, 2.0) * np.array([0.0, np.cos(turn), np.sin(turn)])
+
+
+def sample_sleeve(rng: np.random.Generator, ring_size: int) -> Sleeve:
+    """Plain or striped cloth that starts between the wrist and the middle of the forearm."""
+    start = float(rng.uniform(-0.02, 0.03) if rng.random() < 0.6 else rng.uniform(0.03, 0.14))
+    folds = 1 + rng.normal(size=(len(RING_AT_M), 1)) * 0.05 + rng.normal(size=(len(RING_AT_M), ring_size)) * 0.025
+    colour = cloth_colour(rng)
+    rings = np.tile(colour, (len(RING_AT_M), 1)) * rng.uniform(0.85, 1.1, size=(len(RING_AT_M), 1))
+    if rng.random() < 0.2:
+        rings[rng.integers(2) :: 2] = cloth_colour(rng)
+    if rng.random() < 0.3:
+        rings[:2] = cloth_colour(rng)
+    # Over the wrist the hand widens towards the thumb: a narrow cuff would cut into it.
+    width = float(rng.uniform(1.35 if start < 0.005 else 1.12, 1.55))
+    return Sleeve(start, width, folds, rings)
+
+
+def cloth_colour(rng: np.random.Generator) -> np.ndarray:
+    """Linear RGB: black, grey, white and blue more often than bright colours, as clothes are."""
+    kind = rng.random()
+    value = rng.uniform(0.01, 0.9) ** 1.6
+    if kind < 0.5:
+        return np.clip(value * (1 + rng.normal(size=3) * 0.06), 0.01, 0.9)
+    if kind < 0.7:
+        return np.clip(value * np.array([0.35, 0.5, 1.0]) * (1 + rng.normal(size=3) * 0.1), 0.01, 0.9)
+    return np.clip(0.3 * value + rng.uniform(0.01, 0.6, size=3) ** 1.5, 0.01, 0.9)

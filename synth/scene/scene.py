@@ -1,0 +1,202 @@
+"""One scene from one generator: hand, arm, view, camera, light, skin, background, and what lies in front."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from synth.config import check, option
+from synth.conventions import WRIST
+from synth.hand import ManoArrays, PoseSampler, sample_shape
+from synth.render.renderer import MeshTopology, RenderScene
+from synth.scene.arms import sample_arm, sample_elbow
+from synth.scene.background import Backgrounds
+from synth.scene.camera import Camera
+from synth.scene.forearm import Arm, ArmMesh
+from synth.scene.light import sample_light, sample_material
+from synth.scene.occluder import Occluder, sample_occluder
+from synth.scene.photo_edge import sample_photo_edge
+from synth.scene.photos import Photos
+from synth.scene.placement import Placement, PlacementOptions, sample_placement
+from synth.scene.skin import Skin, albedo_at, flat_skins, sample_tint
+from synth.scene.view import View, ViewOptions, sample_view
+
+NEAREST_ARM_M = 0.1
+ELBOW_TRIES = 12
+
+
+@dataclass
+class SceneOptions:
+    """What is drawn, and how often."""
+
+    view: ViewOptions = option(ViewOptions(), "kinds of view")
+    placement: PlacementOptions = option(PlacementOptions(), "place and size of the hand in the image")
+    sleeve_share: float = option(0.5, "share of arms in a sleeve")
+    occluder_share: float = option(0.08, "share of images with a thing in front of the hand")
+    photo_edge_share: float = option(0.3, "share of images that reach beyond the photo's edge")
+    photo_background_share: float = option(0.7, "share of photo backgrounds when background_dir is given")
+
+    def __post_init__(self) -> None:
+        for key in ("sleeve_share", "occluder_share", "photo_edge_share", "photo_background_share"):
+            check(0 <= getattr(self, key) <= 1, f"scene.{key}", getattr(self, key), "in [0, 1]")
+
+
+@dataclass(frozen=True)
+class HandDraft:
+    """What a hand is posed with: root-free pose (MANO order), shape, and where the pose came from."""
+
+    pose_aa: Float[np.ndarray, "16 3"]
+    betas: Float[np.ndarray, "10"]
+    pose_source: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All of one image before rendering.
+
+    Attributes:
+        render: What the renderer takes.
+        joints_cam: Joints in metres, camera frame.
+        pose_aa: Axis-angle of 16 joints with the view's rotation at the wrist.
+        betas: Shape coefficients.
+        transl: Translation that brings the hand model to the camera frame, metres.
+        occluder: A thing in front of the hand.
+        photo_edge: Pixels beyond the photo at the top, bottom, left and right.
+        description: What was drawn, for the sample's ``scene``.
+    """
+
+    render: RenderScene
+    joints_cam: Float[np.ndarray, "21 3"]
+    pose_aa: Float[np.ndarray, "16 3"]
+    betas: Float[np.ndarray, "10"]
+    transl: Float[np.ndarray, "3"]
+    occluder: Occluder | None
+    photo_edge: tuple[int, int, int, int] | None
+    description: dict[str, Any]
+
+
+class SceneSampler:
+    """Draws scenes of one hand model; keeps textures, topologies and photos, and no state between scenes."""
+
+    def __init__(
+        self, arrays: ManoArrays, skins: list[Skin], photos: Photos | None, *, size_px: int, options: SceneOptions
+    ):
+        if arrays.uv is None or arrays.uv_faces is None:
+            # MANO has no texture coordinates: one texel colours the whole hand.
+            uv, uv_faces, skins = np.full((1, 2), 0.5), np.zeros_like(arrays.faces), flat_skins(skins)
+        else:
+            uv, uv_faces = arrays.uv, arrays.uv_faces
+        self._arms = ArmMesh(arrays, uv, uv_faces)
+        self._skins = skins
+        self._wrist_albedo = [albedo_at(skin, self._arms.ring_uv) for skin in skins]
+        self._poses = PoseSampler(arrays)
+        self._backgrounds = Backgrounds(size_px, photos, options.photo_background_share)
+        self._size_px = size_px
+        self._options = options
+
+    @property
+    def topologies(self) -> tuple[MeshTopology, MeshTopology]:
+        """The bare and the sleeved mesh."""
+        return self._arms.bare, self._arms.sleeved
+
+    def draft(self, rng: np.random.Generator) -> HandDraft:
+        """The hand of a scene; pose it with the hand model (no translation) and hand it to ``sample``."""
+        pose_aa, source = self._poses.sample(rng)
+        return HandDraft(pose_aa, sample_shape(rng), source)
+
+    def sample(
+        self, rng: np.random.Generator, draft: HandDraft, verts: Float[np.ndarray, "verts 3"], joints: np.ndarray
+    ) -> Scene:
+        """The rest of the scene.
+
+        Args:
+            rng: The generator that drew the draft.
+            draft: The hand.
+            verts: The posed hand in the model's frame, metres.
+            joints: Its 21 joints.
+        """
+        view = sample_view(rng, self._options.view)
+        joints_turned = (joints - joints[WRIST]) @ view.R_cam_hand.T
+        place = sample_placement(rng, joints_turned, self._size_px, self._options.placement)
+        T_cam_hand = (view.R_cam_hand, place.shift_m - view.R_cam_hand @ joints[WRIST])
+        render, drawn = self._render_scene(rng, verts, T_cam_hand, place.camera)
+        joints_cam = joints_turned + place.shift_m
+        joints_px = place.camera.project(joints_cam)
+        occluder = None
+        if rng.random() < self._options.occluder_share:
+            occluder = sample_occluder(rng, joints_px, float(joints_cam[:, 2].min()), self._size_px)
+        edge = sample_photo_edge(rng, joints_px, self._size_px, self._options.photo_edge_share)
+        return Scene(
+            render=render,
+            joints_cam=joints_cam,
+            pose_aa=np.concatenate([cv2.Rodrigues(view.R_cam_hand)[0].T, draft.pose_aa[1:]]),
+            betas=draft.betas,
+            transl=place.shift_m - joints[WRIST],
+            occluder=occluder,
+            photo_edge=edge,
+            description=_describe(draft, view, place) | drawn | {"occluder": occluder is not None, "photo_edge": edge},
+        )
+
+    def _render_scene(
+        self,
+        rng: np.random.Generator,
+        verts: np.ndarray,
+        T_cam_hand: tuple[np.ndarray, np.ndarray],
+        camera: Camera,
+    ) -> tuple[RenderScene, dict[str, Any]]:
+        """What the renderer takes, and what was drawn for it."""
+        arm = sample_arm(rng, len(self._arms.ring), self._options.sleeve_share)
+        verts_cam = self._arm_out_of_sight(rng, verts, arm, T_cam_hand, camera)
+        light = sample_light(rng)
+        skin = int(rng.integers(len(self._skins)))
+        background, background_kind = self._backgrounds.sample(rng, light.exposure * light.colour)
+        albedo = self._wrist_albedo[skin]
+        tint = sample_tint(rng, albedo)
+        render = RenderScene(
+            verts_cam=verts_cam.astype(np.float32),
+            topology=self._arms.bare if arm.sleeve is None else self._arms.sleeved,
+            texture=self._skins[skin].texture,
+            vertex_tint=self._arms.tint(tint, albedo, arm.sleeve),
+            camera=camera,
+            lights=light.lights,
+            material=sample_material(rng, float(np.mean(albedo * tint))),
+            background=background,
+        )
+        drawn = {"light": light.kind, "exposure": round(light.exposure, 3), "skin": self._skins[skin].name}
+        return render, drawn | {"background": background_kind, "sleeve": arm.sleeve is not None}
+
+    def _arm_out_of_sight(
+        self,
+        rng: np.random.Generator,
+        verts: np.ndarray,
+        arm: Arm,
+        T_cam_hand: tuple[np.ndarray, np.ndarray],
+        camera: Camera,
+    ) -> np.ndarray:
+        """Vertices in the camera frame, with an elbow for which the arm neither ends in the image nor passes right
+        before the camera; the last try where none is found."""
+        R, t = T_cam_hand
+        hand = verts.astype(np.float64)
+        for _ in range(ELBOW_TRIES):
+            line_cam = self._arms.centre_line(hand, arm) @ R.T + t
+            if line_cam[:, 2].min() > NEAREST_ARM_M and not _sees(camera, line_cam[-1]):
+                break
+            arm = replace(arm, elbow_bend=sample_elbow(rng))
+        return self._arms.extend(hand, arm) @ R.T + t
+
+
+def _sees(camera: Camera, point: np.ndarray) -> bool:
+    u, v = camera.project(point)
+    margin = 0.25 * camera.width
+    return bool(-margin < u < camera.width + margin and -margin < v < camera.height + margin)
+
+
+def _describe(draft: HandDraft, view: View, place: Placement) -> dict[str, Any]:
+    return {
+        "pose": draft.pose_source,
+        "view": view.kind,
+        "distance_m": round(place.distance_m, 4),
+        "may_be_cut": place.may_be_cut,
+    }

@@ -1,0 +1,111 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from synth.hand import load_hand
+from synth.scene.arms import sample_arm
+from synth.scene.forearm import FOREARM, SLEEVE, Arm, ArmMesh, turns_about
+from synth.scene.wrist_ring import boundary_loop, find_wrist_ring
+
+STRAIGHT = Arm(np.zeros(3), np.zeros(3), 1.0, None)
+
+
+@pytest.fixture(scope="module")
+def hand():
+    return load_hand("open")
+
+
+@pytest.fixture(scope="module")
+def mesh(hand):
+    return ArmMesh(hand, hand.uv, hand.uv_faces)
+
+
+def test_an_open_square_is_its_own_loop():
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    assert set(map(tuple, boundary_loop(faces))) == {(0, 1), (1, 2), (2, 3), (3, 0)}
+
+
+def test_a_tetrahedron_has_no_loop():
+    assert len(boundary_loop(np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]]))) == 0
+
+
+def test_the_open_hands_cap_is_cut_off_where_the_arm_is_thickest(hand):
+    keep, edges = find_wrist_ring(hand.faces, hand.v_template)
+    ring = hand.v_template[edges[:, 0]]
+    assert (edges[:, 1] == np.roll(edges[:, 0], -1)).all()
+    assert 0.045 < np.ptp(ring[:, 2]) < 0.07
+    removed = hand.v_template[np.unique(hand.faces[~keep])]
+    assert removed[:, 0].min() > 0.12
+
+
+def test_an_open_mesh_keeps_all_its_faces(hand):
+    keep, edges = find_wrist_ring(hand.faces, hand.v_template)
+    again, same_edges = find_wrist_ring(hand.faces[keep], hand.v_template)
+    assert again.all() and set(map(tuple, same_edges)) == set(map(tuple, edges))
+
+
+def test_a_mesh_without_cap_and_end_is_refused():
+    spike = np.array([[-1.0, 0, 0], [0, 0.1, 0], [0, -0.1, 0.1], [0, -0.1, -0.1]])
+    faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+    keep, edges = find_wrist_ring(faces, spike)
+    assert keep.tolist() == [True, True, True, False] and len(edges) == 3
+    with pytest.raises(ValueError, match="no flat cap"):
+        find_wrist_ring(faces[:, ::-1], spike * [-1, 1, 1])
+
+
+def test_hand_and_arm_are_one_closed_surface(mesh):
+    faces = mesh.bare.faces
+    directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    count = Counter(map(tuple, directed.tolist()))
+    assert max(count.values()) == 1
+    assert all((b, a) in count for a, b in count)
+
+
+def test_the_surface_looks_outwards(mesh, hand):
+    verts = mesh.extend(hand.v_template.astype(float), STRAIGHT)
+    a, b, c = (verts[mesh.bare.faces[:, i]] for i in range(3))
+    volume = (a * np.cross(b, c)).sum() / 6
+    assert 5e-4 < volume < 8e-3
+
+
+def test_a_straight_arm_goes_along_x_for_more_than_half_a_metre(mesh, hand):
+    line = mesh.centre_line(hand.v_template.astype(float), STRAIGHT)
+    assert np.ptp(line[:, 0]) > 0.55 and np.ptp(line[:, 1:], axis=0).max() < 1e-9
+    assert (np.diff(line[:, 0]) >= 0).all()
+
+
+def test_texture_corners_lie_in_the_layout_and_the_wrists_do_not_jump(mesh):
+    assert mesh.bare.uv_faces.max() < len(mesh.bare.uv)
+    arm = mesh.bare.uv[mesh.bare.uv_faces[mesh.bare.face_parts == FOREARM]]
+    assert np.quantile(np.ptp(arm, axis=1).max(1), 0.99) < 0.1
+
+
+def test_parts_of_bare_and_sleeved_arms(mesh):
+    assert SLEEVE not in mesh.bare.face_parts and SLEEVE in mesh.sleeved.face_parts
+    assert set(range(1, 17)) <= set(mesh.bare.face_parts.tolist())
+    differ = mesh.bare.face_parts != mesh.sleeved.face_parts
+    assert (mesh.bare.face_parts[differ] == FOREARM).all()
+
+
+def test_cloth_has_its_own_colour_whatever_the_skin(mesh):
+    rng = np.random.default_rng(1)
+    arm = sample_arm(rng, len(mesh.ring), sleeve_share=1.0)
+    assert arm.sleeve is not None
+    albedo = np.array([0.3, 0.1, 0.05])
+    tint = mesh.tint(np.ones(3), albedo, arm.sleeve)
+    assert np.allclose(tint[-1] * albedo, arm.sleeve.colours[-1], atol=1e-6)
+    assert (mesh.tint(np.ones(3), albedo, None) == 1).all()
+
+
+def test_sleeve_share_is_kept():
+    rng = np.random.default_rng(2)
+    sleeved = sum(sample_arm(rng, 20, sleeve_share=0.3).sleeve is not None for _ in range(400))
+    assert 80 < sleeved < 160
+
+
+def test_turns_agree_with_scipy():
+    axis = np.array([0.3, -0.4, 0.8])
+    shares = np.array([0.0, 0.5, 1.0])
+    assert np.allclose(turns_about(axis, shares), Rotation.from_rotvec(shares[:, None] * axis).as_matrix())

@@ -1,0 +1,79 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from synth.hand import HandModel, load_hand
+from synth.scene.scene import SceneOptions, SceneSampler
+from synth.scene.skin import load_skins
+from synth.scene.view import ViewOptions
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def hand():
+    return load_hand("open")
+
+
+@pytest.fixture(scope="module")
+def skins():
+    return load_skins()[:3]
+
+
+def drawn(sampler, model, seed):
+    rng = np.random.default_rng(seed)
+    draft = sampler.draft(rng)
+    pose_aa, betas = (torch.tensor(x, dtype=torch.float32)[None] for x in (draft.pose_aa, draft.betas))
+    mesh = model.pose_blocks(pose_aa, betas, torch.zeros(1, 3))
+    return sampler.sample(rng, draft, mesh.verts[0].numpy(), mesh.joints[0].numpy().astype(float))
+
+
+def test_the_same_seed_draws_the_same_scene(hand, skins):
+    model = HandModel(hand)
+    one, other = (
+        drawn(SceneSampler(hand, skins, None, size_px=SIZE, options=SceneOptions()), model, 4) for _ in range(2)
+    )
+    assert one.description == other.description
+    assert (one.render.verts_cam == other.render.verts_cam).all()
+    assert (one.render.background == other.render.background).all()
+
+
+def test_the_arms_end_is_never_in_the_image_of_a_frontal_view(hand, skins):
+    sampler = SceneSampler(
+        hand, skins, None, size_px=SIZE, options=SceneOptions(view=ViewOptions(side=0, uniform=0, egocentric=0))
+    )
+    model = HandModel(hand)
+    for seed in range(30):
+        scene = drawn(sampler, model, seed)
+        end = scene.render.camera.project(scene.render.verts_cam[-1].astype(float))
+        assert not ((end >= 0) & (end < SIZE)).all()
+        assert scene.render.verts_cam[:, 2].min() > 0.01
+
+
+def test_shares_of_one_and_zero_are_kept(hand, skins):
+    model = HandModel(hand)
+    for share in (0.0, 1.0):
+        options = SceneOptions(sleeve_share=share, occluder_share=share, photo_edge_share=share)
+        sampler = SceneSampler(hand, skins, None, size_px=SIZE, options=options)
+        for seed in range(5):
+            scene = drawn(sampler, model, seed)
+            assert scene.description["sleeve"] == scene.description["occluder"] == bool(share)
+            assert (scene.occluder is not None) == bool(share)
+            assert scene.render.topology is sampler.topologies[int(share)]
+
+
+def test_a_hand_without_texture_coordinates_gets_one_skin_colour(hand, skins):
+    plain = dataclasses.replace(hand, uv=None, uv_faces=None)
+    sampler = SceneSampler(plain, skins, None, size_px=SIZE, options=SceneOptions())
+    scene = drawn(sampler, HandModel(plain), 1)
+    assert (scene.render.texture == scene.render.texture[0, 0]).all()
+    assert scene.render.topology.uv_faces.max() == 0
+    assert len(scene.render.topology.uv_faces) == len(scene.render.topology.faces)
+
+
+@pytest.mark.parametrize("key", ["sleeve_share", "occluder_share", "photo_edge_share", "photo_background_share"])
+def test_shares_out_of_range_name_their_key(key):
+    with pytest.raises(ValueError, match=rf"scene\.{key}=1.5"):
+        SceneOptions(**{key: 1.5})

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from synth.sensor import DEPTH_PRESETS, DepthOptions, RgbOptions, sense_depth, sense_rgb
+from synth.sensor.depth import depth_edges
+from synth.sensor.noise import noise_window
+from synth.sensor.rgb import add_noise, motion_kernel
+
+NO_FAULTS = RgbOptions(
+    blur_px=0,
+    motion_blur_share=0,
+    low_resolution_share=0,
+    noise=0,
+    colour_cast=0,
+    contrast=0,
+    jpeg_share=0,
+)
+
+
+def photo(size: int = 64) -> np.ndarray:
+    ramp = np.linspace(0, 255, size)
+    return np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], np.full((size, size), 90.0)), -1).astype(np.uint8)
+
+
+def test_a_camera_without_faults_changes_nothing():
+    assert (sense_rgb(np.random.default_rng(0), photo(), NO_FAULTS) == photo()).all()
+
+
+def test_the_default_camera_changes_the_image_a_little():
+    for seed in range(10):
+        seen = sense_rgb(np.random.default_rng(seed), photo(), RgbOptions())
+        assert seen.shape == photo().shape and seen.dtype == np.uint8
+        assert 0 < np.abs(seen.astype(int) - photo()).mean() < 45
+
+
+def test_noise_grows_with_brightness_and_keeps_the_mean():
+    rng = np.random.default_rng(0)
+    dark, bright = (add_noise(rng, np.full((200, 200, 3), v, np.uint8), 0.01).astype(float) for v in (60, 230))
+    assert abs(dark.mean() - 60) < 0.3 and abs(bright.mean() - 230) < 0.3
+    expected = 2 * 255 * 0.01 * np.sqrt(0.25 + 0.75 * np.array([60, 230]) / 255)
+    assert np.allclose([dark.std(), bright.std()], expected, rtol=0.06)
+
+
+def test_motion_blur_keeps_brightness_and_goes_one_way():
+    kernel = motion_kernel(0.0, 6)
+    assert np.isclose(kernel.sum(), 1) and kernel.sum(1).argmax() == len(kernel) // 2
+    assert np.count_nonzero(kernel.sum(1) > 0.05) == 1
+
+
+def test_noise_windows_are_standard_normal_and_bounded():
+    noise = noise_window(np.random.default_rng(0), 300, 300)
+    assert abs(noise.mean()) < 0.02 and abs(noise.std() - 1) < 0.02
+    assert 0.5 < np.corrcoef(noise[..., 0].ravel(), noise[..., 1].ravel())[0, 1] < 0.75
+    with pytest.raises(ValueError, match="larger than the tile"):
+        noise_window(np.random.default_rng(0), 2000, 10)
+
+
+def surface() -> np.ndarray:
+    depth_m = np.zeros((80, 80), np.float32)
+    depth_m[10:70, 10:70] = 0.6
+    return depth_m
+
+
+def test_the_ideal_depth_camera_is_exact():
+    assert (sense_depth(np.random.default_rng(0), surface(), DEPTH_PRESETS["ideal"]) == surface()).all()
+
+
+def test_depth_noise_grows_with_the_square_of_the_distance():
+    options = DepthOptions(noise_m=0.003)
+    spread = [
+        sense_depth(np.random.default_rng(0), np.full((200, 200), z, np.float32), options).std() for z in (0.5, 1.0)
+    ]
+    assert np.allclose(spread, [0.003 * 0.25, 0.003], rtol=0.05)
+
+
+def test_depth_steps_are_equal_in_disparity():
+    depth_m = np.linspace(0.4, 0.9, 6400, dtype=np.float32).reshape(80, 80)
+    measured = sense_depth(np.random.default_rng(0), depth_m, DepthOptions(step_m=0.01))
+    gaps = np.diff(1 / np.unique(measured))
+    assert np.allclose(np.abs(gaps), 0.01, atol=1e-4)
+    assert np.abs(measured - depth_m).max() < 0.5 * 0.01 * 0.9**2 * 1.1
+
+
+def test_dropout_takes_edges_only_and_holes_take_their_share():
+    lost = surface() - sense_depth(np.random.default_rng(0), surface(), DepthOptions(edge_dropout=1.0)) > 0
+    assert (lost == depth_edges(surface())).all() and 200 < lost.sum() < 260
+    holes = sense_depth(np.random.default_rng(0), np.full((80, 80), 0.5, np.float32), DepthOptions(hole_share=0.1)) == 0
+    assert 0.05 < holes.mean() < 0.15
+
+
+def test_no_sensor_makes_depth_where_there_is_none():
+    measured = sense_depth(np.random.default_rng(0), surface(), DEPTH_PRESETS["structured_light"])
+    assert (measured[surface() == 0] == 0).all() and (measured[surface() > 0] > 0).mean() > 0.85
+
+
+@pytest.mark.parametrize("bad", [{"noise": -1}, {"jpeg_share": 2}, {"min_jpeg_quality": 0}])
+def test_rgb_options_out_of_range(bad):
+    with pytest.raises(ValueError, match=f"rgb.{next(iter(bad))}="):
+        RgbOptions(**bad)
+
+
+def test_depth_options_out_of_range():
+    with pytest.raises(ValueError, match=r"depth\.edge_dropout=2"):
+        DepthOptions(edge_dropout=2)
