@@ -1,0 +1,77 @@
+"""Trained networks on disk: safetensors whose metadata hold the network's config, so that one file is enough."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from dualmod.network.model import DualModalityNet, network_dict, network_from_dict
+from synth.files import require_file, written_atomically
+
+FORMAT = "handbridge-network-1"
+
+
+def save_network(path: str | Path, net: DualModalityNet, notes: dict[str, Any]) -> None:
+    """Write weights, network config and ``notes`` (hand model, licences, stage, seed, ...) to one file."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "network": json.dumps(network_dict(net.config)),
+        "notes": json.dumps(notes, default=str),
+    }
+    with written_atomically(path) as partial:
+        save_file(tensors, partial, metadata=metadata)
+
+
+def load_network(path: str | Path, key: str = "checkpoint") -> DualModalityNet:
+    """The network of a checkpoint, in evaluation mode, on the CPU; loading is strict.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when the file is no checkpoint of ours, is damaged, or its weights don't fit.
+    """
+    path = require_file(path, key)
+    metadata = read_metadata(path, key)
+    net = network_from_dict(json.loads(metadata["network"]))
+    try:
+        net.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{key}={path} does not fit its own network: {str(error).splitlines()[0]}") from error
+    return net.eval()
+
+
+def read_metadata(path: str | Path, key: str = "checkpoint") -> dict[str, str]:
+    """The metadata of a checkpoint.
+
+    Raises:
+        ValueError: when the file is damaged or not one of ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{key}={path} is no readable safetensors file ({error}); train it again") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{key}={path} is no checkpoint of handbridge (format {metadata.get('format')})")
+    return metadata
+
+
+def read_notes(path: str | Path) -> dict[str, Any]:
+    """What the stage that wrote the checkpoint noted beside the weights."""
+    return json.loads(read_metadata(path)["notes"])
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` as CUDA where there is one, else the CPU.
+
+    Raises:
+        ValueError: for another name than auto, cpu or cuda, or cuda where there is none.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device={name} is unknown; legal: auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device=cuda: there is no CUDA device here; use device=cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,213 @@
+"""Paired augmentation: two views of each sample under one geometric change, each with its own texture.
+
+A view pair is (x, T(x)) or (G(x), T(G(x))) of Lin et al. 2023: geometry is shared, so that the labels of both views are
+the same and contrastive learning never makes the features blind to the pose. Crop and geometric change are one warp
+from the full image, with a jittered centre: static crop centres and black corners are shortcuts for a network.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8, UInt16
+from torch import Tensor
+
+from dualmod.data.batch import CLOSENESS_RANGE, HandBatch
+from dualmod.data.crop import (
+    BORDERS,
+    apply_affine,
+    box_crop_matrix,
+    box_longer_side,
+    crop_matrix,
+    joints_box,
+    uv_from_px,
+    warp,
+)
+from dualmod.data.texture import TextureConfig, change_texture
+from synth.config import check, option
+
+CLOSENESS_STEPS = 65535
+"""Closeness 1 in the 16-bit images that are kept in memory."""
+
+
+@dataclass(frozen=True)
+class LabelledHand:
+    """A right hand in its full image, ready to be warped.
+
+    Attributes:
+        rgb: sRGB.
+        closeness: Closeness of the hand in steps of 1 / ``CLOSENESS_STEPS``; 0 elsewhere.
+        mask: 255 on the hand, else 0.
+        joints_px: Joints in pixels.
+        joints_depth: Depth behind the root in reference-bone lengths.
+    """
+
+    rgb: UInt8[np.ndarray, "height width 3"]
+    closeness: UInt16[np.ndarray, "height width"]
+    mask: UInt8[np.ndarray, "height width"]
+    joints_px: Float[np.ndarray, "21 2"]
+    joints_depth: Float[np.ndarray, "21"]
+
+
+@dataclass
+class AugmentConfig:
+    """Geometry, texture and depth noise of the training views."""
+
+    crop_px: int = option(96, "side of the network's input, pixels")
+    geometric_share: float = option(0.85, "share of samples that are turned and stretched")
+    rotation_rad: float = option(0.5, "standard deviation of the turn in the image, radians")
+    any_rotation: float = option(0.15, "share of the turned samples whose turn is uniform over the circle")
+    min_margin: float = option(1.15, "smallest side of the crop over the longer side of the joints' box")
+    max_margin: float = option(2.1, "largest one")
+    centre_jitter: float = option(0.08, "standard deviation of the crop's centre, in longer box sides")
+    stretch: float = option(0.06, "standard deviation of the log of width over height")
+    view_strength: float = option(1.0, "strength of the texture change of the first view, 0 to 1")
+    view_plus_strength: float = option(1.0, "strength of the texture change of the second view, 0 to 1")
+    depth_jitter_bones: float = option(0.1, "standard deviation of the root's depth, reference-bone lengths")
+    depth_noise_bones: float = option(0.03, "largest standard deviation of the depth noise, reference bones")
+    depth_dropout: float = option(0.3, "probability of rectangles without depth")
+    depth_smooth: float = option(0.5, "probability of a depth map at a quarter of the side, as the network predicts")
+    texture: TextureConfig = option(TextureConfig(), "change of texture")
+
+    def __post_init__(self) -> None:
+        check(16 <= self.crop_px <= 1024, "augment.crop_px", self.crop_px, "16 to 1024 pixels")
+        margins_legal = 0.5 < self.min_margin <= self.max_margin <= 10
+        check(margins_legal, "augment.min_margin", self.min_margin, "above 0.5 and at most max_margin <= 10")
+        for key in ("geometric_share", "any_rotation", "view_strength", "view_plus_strength"):
+            check(0 <= getattr(self, key) <= 1, f"augment.{key}", getattr(self, key), "0 to 1")
+        for key in ("depth_dropout", "depth_smooth"):
+            check(0 <= getattr(self, key) <= 1, f"augment.{key}", getattr(self, key), "0 to 1")
+
+
+def augment_pair(
+    hands: list[LabelledHand], config: AugmentConfig, rng: np.random.Generator
+) -> tuple[HandBatch, HandBatch]:
+    """Two views with the same geometry and labels.
+
+    Args:
+        hands: One sample for each row.
+        config: What may happen.
+        rng: Source of all that is random.
+
+    Returns:
+        ``view`` with the clean depth, which is the target for depth too, and ``view_plus`` with other texture and with
+        depth as a sensor or a network would give it (offset, noise, smoothing, holes): an input, never a target.
+    """
+    warped = [_warp_hand(hand, config, rng) for hand in hands]
+    rgb = [row[0] for row in warped]
+    views: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for strength, view in zip((config.view_strength, config.view_plus_strength), views, strict=True):
+        donors = np.roll(np.arange(len(rgb)), int(rng.integers(1, max(2, len(rgb)))))
+        view += [
+            change_texture(image, rgb[donor], config.texture, rng, strength)
+            for image, donor in zip(rgb, donors, strict=True)
+        ]
+    batch = assemble([(image, *row[1:]) for image, row in zip(views[0], warped, strict=True)])
+    depth = batch.depth.numpy()[:, 0]
+    noisy = np.stack([disturb_depth(row, config, rng) for row in depth])[:, None]
+    return batch, replace(batch, rgb=rgb_tensor(views[1]), depth=torch.from_numpy(noisy))
+
+
+def plain_crops(hands: list[LabelledHand], crop_px: int, margin: float) -> HandBatch:
+    """Upright crops about the joints' box without augmentation, as at test."""
+    rows = []
+    for hand in hands:
+        A_crop_image = box_crop_matrix(joints_box(hand.joints_px), margin, crop_px)
+        rows.append(_apply_warp(hand, A_crop_image, crop_px, "black"))
+    return assemble(rows)
+
+
+def draw_warp(
+    joints_px: Float[np.ndarray, "21 2"], config: AugmentConfig, rng: np.random.Generator
+) -> Float[np.ndarray, "2 3"]:
+    """A random ``A_crop_image``; the margin is measured on the box of the turned joints, as a detector would see it."""
+    turn, stretch = 0.0, 1.0
+    if rng.random() < config.geometric_share:
+        anywhere = rng.random() < config.any_rotation
+        turn = rng.uniform(-np.pi, np.pi) if anywhere else config.rotation_rad * rng.standard_normal()
+        stretch = float(np.exp(config.stretch * rng.standard_normal()))
+    upright = crop_matrix(np.zeros(2), 1.0, out_px=1, rotation_rad=turn)
+    box = joints_box(apply_affine(upright, joints_px))
+    longer = max(1.0, float(box_longer_side(box)))
+    centre = (box[:2] + box[2:]) / 2 + config.centre_jitter * longer * rng.standard_normal(2)
+    centre_px = upright[:, :2].T @ (centre - upright[:, 2])
+    side_px = longer * rng.uniform(config.min_margin, config.max_margin)
+    return crop_matrix(centre_px, side_px, out_px=config.crop_px, rotation_rad=turn, stretch=stretch)
+
+
+def disturb_depth(
+    closeness: Float[np.ndarray, "side side"], config: AugmentConfig, rng: np.random.Generator
+) -> Float[np.ndarray, "side side"]:
+    """Depth as an input that is not exact: shifted root, noise, a coarse map, holes."""
+    side = closeness.shape[0]
+    jitter, noise = config.depth_jitter_bones * rng.standard_normal(), rng.uniform(0, config.depth_noise_bones)
+    field = rng.standard_normal((side // 2, side // 2), dtype=np.float32) * noise + jitter
+    field = cv2.resize(field, (side, side), interpolation=cv2.INTER_NEAREST) / CLOSENESS_RANGE
+    result = np.where(closeness > 0, np.clip(closeness + field, 0.02, 1), 0).astype(np.float32)
+    if rng.random() < config.depth_smooth:
+        coarse = cv2.resize(result, (side // 4, side // 4), interpolation=cv2.INTER_AREA)
+        result = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < config.depth_dropout:
+        for _ in range(int(rng.integers(1, 4))):
+            (left, top), (width, height) = rng.integers(0, side, 2), rng.integers(2, max(3, side // 4), 2)
+            result[top : top + height, left : left + width] = 0
+    return result
+
+
+def mirror(batch: HandBatch, rows: Bool[Tensor, "batch"] | None = None) -> HandBatch:
+    """The batch (or those ``rows``) as a left hand shows it: images flipped, x to 1 - x; depth stays."""
+    flipped = replace(
+        batch,
+        rgb=batch.rgb.flip(3),
+        depth=batch.depth.flip(3),
+        mask=batch.mask.flip(3),
+        joints_uv=torch.stack([1 - batch.joints_uv[..., 0], batch.joints_uv[..., 1]], -1),
+    )
+    if rows is None:
+        return flipped
+    chosen = {}
+    for name in ("rgb", "depth", "mask", "joints_uv"):
+        old = getattr(batch, name)
+        chosen[name] = torch.where(rows.view(-1, *[1] * (old.ndim - 1)), getattr(flipped, name), old)
+    return replace(batch, **chosen)
+
+
+WarpedHand = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""RGB, closeness, mask, joints in crop units, joint depths."""
+
+
+def assemble(rows: list[WarpedHand]) -> HandBatch:
+    """The batch of warped hands."""
+    rgb, near, mask, uv, depth = (list(column) for column in zip(*rows, strict=True))
+    joints_uv = np.stack(uv).astype(np.float32)
+    inside = ((joints_uv >= 0) & (joints_uv <= 1)).all(-1)
+    return HandBatch(
+        rgb=rgb_tensor(rgb),
+        depth=torch.from_numpy(np.stack(near)[:, None].astype(np.float32) * np.float32(1 / CLOSENESS_STEPS)),
+        mask=torch.from_numpy(np.stack(mask)[:, None].astype(np.float32) * np.float32(1 / 255)),
+        joints_uv=torch.from_numpy(joints_uv),
+        joints_depth=torch.from_numpy(np.stack(depth).astype(np.float32)),
+        joint_weight=torch.from_numpy(inside.astype(np.float32)),
+    )
+
+
+def rgb_tensor(images: list[UInt8[np.ndarray, "side side 3"]]) -> Float[Tensor, "batch 3 side side"]:
+    """Crops as the network takes them: channels first, 0 to 1."""
+    channels_first = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return channels_first.contiguous().float().mul_(1 / 255)
+
+
+def _warp_hand(hand: LabelledHand, config: AugmentConfig, rng: np.random.Generator) -> WarpedHand:
+    A_crop_image = draw_warp(hand.joints_px, config, rng)
+    return _apply_warp(hand, A_crop_image, config.crop_px, BORDERS[int(rng.integers(len(BORDERS)))])
+
+
+def _apply_warp(hand: LabelledHand, A_crop_image: Float[np.ndarray, "2 3"], crop_px: int, border: str) -> WarpedHand:
+    return (
+        warp(hand.rgb, A_crop_image, crop_px, border),
+        warp(hand.closeness, A_crop_image, crop_px),
+        warp(hand.mask, A_crop_image, crop_px),
+        uv_from_px(apply_affine(A_crop_image, hand.joints_px), crop_px),
+        hand.joints_depth,
+    )

@@ -1,0 +1,116 @@
+"""A generated dataset as training data: samples in memory, paired batches by step, held-out batches."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from dualmod.data.augment import CLOSENESS_STEPS, AugmentConfig, LabelledHand, augment_pair, plain_crops
+from dualmod.data.batch import HandBatch, closeness
+from synth.conventions import HAND_PARTS, LEFT, REFERENCE_BONE, ROOT_JOINT
+from synth.dataset import HandSample, SampleStore, iterate
+
+BYTES_PER_PIXEL = 6  # rgb, 16-bit closeness, mask
+TEST_MARGIN = 1.6
+NOTED = ("hand_model", "licence_notes", "generator_version", "num_samples")
+"""Keys of the manifest that go into checkpoints."""
+
+
+class SyntheticHands:
+    """The samples of a generated dataset as right hands, decoded once when they fit into ``cache_gb``.
+
+    Attributes:
+        train: Indices to train on.
+        held_out: Indices that training never sees: the last ``holdout`` share of the dataset.
+        notes: What a checkpoint should say of the data it was trained on: hand model, licences, size.
+    """
+
+    def __init__(self, data_dir: str | Path, *, cache_gb: float = 4.0, holdout: float = 0.04) -> None:
+        """Open ``data_dir`` and decode it.
+
+        Raises:
+            FileNotFoundError: when ``data_dir`` holds no dataset, or a shard is missing.
+            ValueError: when ``holdout`` is not in [0, 1) or leaves nothing to train on.
+        """
+        self.store = SampleStore(data_dir)
+        self.notes = {key: getattr(self.store.manifest, key) for key in NOTED}
+        count = len(self.store)
+        num_held_out = max(1, round(count * holdout)) if holdout > 0 else 0
+        if not 0 <= holdout < 1 or num_held_out >= count:
+            raise ValueError(f"holdout={holdout} of {count} samples leaves none to train on; lower it or generate more")
+        self.train = np.arange(count - num_held_out)
+        self.held_out = np.arange(count - num_held_out, count)
+        height, width = self.store[0].rgb.shape[:2]
+        fits = count * height * width * BYTES_PER_PIXEL <= cache_gb * 1e9
+        self._hands = [labelled_hand(sample) for sample in iterate(data_dir)] if fits else None
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, index: int) -> LabelledHand:
+        return self._hands[index] if self._hands is not None else labelled_hand(self.store[index])
+
+
+def labelled_hand(sample: HandSample) -> LabelledHand:
+    """A stored sample as a right hand with the depth of the hand alone, normalised by root and reference bone."""
+    start, end = REFERENCE_BONE
+    bone_m = float(np.linalg.norm(sample.joints_cam[end] - sample.joints_cam[start]))
+    root_depth_m = float(sample.joints_cam[ROOT_JOINT, 2])
+    on_hand = (sample.segmentation >= HAND_PARTS.start) & (sample.segmentation < HAND_PARTS.stop)
+    near = closeness(np.where(on_hand, sample.depth_m, 0), root_depth_m, bone_m)
+    images = [
+        sample.rgb,
+        np.rint(near * CLOSENESS_STEPS).astype(np.uint16),
+        on_hand.astype(np.uint8) * 255,
+    ]
+    joints_px = sample.joints_px.astype(np.float32)
+    if sample.handedness == LEFT:
+        images = [np.ascontiguousarray(image[:, ::-1]) for image in images]
+        joints_px[:, 0] = sample.rgb.shape[1] - 1 - joints_px[:, 0]
+    depth = ((sample.joints_cam[:, 2] - root_depth_m) / bone_m).astype(np.float32)
+    return LabelledHand(*images, joints_px=joints_px, joints_depth=depth)
+
+
+class PairedBatches(Dataset):
+    """Item ``k`` is the batch of training step ``k``: a pure function of the seed and the step.
+
+    So a run resumes exactly, with any number of workers. Samples come from one permutation after another.
+    """
+
+    def __init__(self, hands: SyntheticHands, config: AugmentConfig, *, steps: int, batch_size: int, seed: int) -> None:
+        if steps < 0 or batch_size < 1:
+            raise ValueError(f"steps={steps} and batch_size={batch_size} are not legal: at least 0 and 1")
+        self.hands, self.config = hands, config
+        self.steps, self.batch_size, self.seed = steps, batch_size, seed
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> tuple[HandBatch, HandBatch]:
+        """``(view, view_plus)`` of one step."""
+        if not 0 <= step < self.steps:
+            raise IndexError(f"step {step} of {self.steps}")
+        rng = np.random.default_rng([self.seed, step, 1])
+        return augment_pair([self.hands[i] for i in self.indices(step)], self.config, rng)
+
+    def indices(self, step: int) -> list[int]:
+        """Dataset indices of the batch of ``step``."""
+        count = len(self.hands.train)
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return [int(self.hands.train[_permutation(self.seed, p // count, count)[p % count]]) for p in places]
+
+
+def held_out_batches(
+    hands: SyntheticHands, *, crop_px: int, batch_size: int, margin: float = TEST_MARGIN
+) -> Iterator[HandBatch]:
+    """The held-out samples as at test: upright crops about the joints' box, nothing random."""
+    for start in range(0, len(hands.held_out), batch_size):
+        rows = [hands[int(i)] for i in hands.held_out[start : start + batch_size]]
+        yield plain_crops(rows, crop_px, margin)
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch, 2]).permutation(count)

@@ -1,0 +1,200 @@
+"""Measure a network on labelled real photographs: predictions, metrics and a sheet of overlays.
+
+Handedness is found out by the network (the headline numbers); where a set says which hand each photo shows, the
+numbers with that given stand beside them. Nothing is chosen by these numbers.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from jaxtyping import Float, UInt8
+
+from dualmod.data.real import LabelledImages, open_labelled
+from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift
+from dualmod.metrics import DatasetMetrics, scores_2d, scores_3d
+from dualmod.overlays import overlay_sheet
+from dualmod.predictor import HandEstimates, Predictor
+from synth.config import check, option, required, stage_main
+from synth.conventions import REFERENCE_BONE, RIGHT, ROOT_JOINT, UNKNOWN
+from synth.files import open_run_folder, require_file, written_atomically
+
+GIVEN_FOR_3D = "true intrinsics and true length of the reference bone; the root's depth is predicted"
+HANDEDNESS_CHOICES = ("predicted", "given", "both")
+
+
+@dataclass
+class EvaluateConfig:
+    """Measure a checkpoint on labelled real images."""
+
+    checkpoint: str = required("model.safetensors of pretrain or adapt")
+    dataset: str = required("name of a set in root, or several with commas")
+    root: str = required("folder of the real image sets")
+    out: str = required("folder for predictions.npz, metrics.json and overlays.jpg")
+    split: str = option("test", "split of the set; it must have labels")
+    crop_margin: float = option(1.6, "side of the crop over the longer side of the hand's box")
+    handedness: str = option("both", "predicted, given (unknown where no label says), or both: predicted is headline")
+    batch_size: int = option(64, "images in one pass")
+    bootstrap: int = option(1000, "resamples of the images for the 95 % intervals; 0 for none")
+    seed: int = option(0, "seed of the resampling")
+    device: str = option("auto", "auto, cpu or cuda")
+    overwrite: bool = option(False, "delete what another run left in out")
+
+    def __post_init__(self) -> None:
+        check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
+        check(self.handedness in HANDEDNESS_CHOICES, "handedness", self.handedness, f"one of {HANDEDNESS_CHOICES}")
+        check(self.batch_size > 0, "batch_size", self.batch_size, "positive")
+        check(self.bootstrap >= 0, "bootstrap", self.bootstrap, "0 or more")
+        check(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One network on one set.
+
+    Attributes:
+        labelled: The set.
+        estimates: Predictions behind the headline numbers.
+        joints_cam: Predicted joints in metres; relative to the root where the set has no 3D labels.
+        metrics: The numbers.
+    """
+
+    labelled: LabelledImages
+    estimates: HandEstimates
+    joints_cam: Float[np.ndarray, "images 21 3"]
+    metrics: DatasetMetrics
+
+
+def evaluate(config: EvaluateConfig) -> dict[str, DatasetMetrics]:
+    """Evaluate on each set; leaves ``config.yaml``, ``predictions.npz``, ``metrics.json``, ``overlays.jpg`` in ``out``.
+
+    Raises:
+        FileNotFoundError: when the checkpoint or ``root`` is missing.
+        ValueError: when a set is unknown or has no labels, or an image cannot be read.
+    """
+    require_file(config.checkpoint, "checkpoint")
+    sets = [open_labelled(config.root, name.strip(), config.split) for name in config.dataset.split(",")]
+    predictor = Predictor.load(config.checkpoint, config.device, crop_margin=config.crop_margin)
+    predictor.batch_size = config.batch_size
+    out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=("batch_size", "device"))
+    options = {"handedness": config.handedness, "bootstrap": config.bootstrap, "seed": config.seed}
+    results = [evaluate_network(predictor, labelled, **options) for labelled in sets]
+    _write(out, results)
+    return {r.labelled.name: r.metrics for r in results}
+
+
+def evaluate_network(
+    predictor: Predictor,
+    labelled: LabelledImages,
+    *,
+    handedness: str = "both",
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Predict all images of a set and measure.
+
+    Args:
+        predictor: The network.
+        labelled: Images with labels; the hand's box is given to the predictor.
+        handedness: ``predicted``: the network finds out. ``given``: the label says, where there is one. ``both``: the
+            headline is ``predicted``, and the metrics' ``extras`` hold ``given`` if any image has that label.
+        bootstrap: Resamples for the intervals.
+        seed: Seed of the resampling.
+    """
+    images = [labelled.image(row) for row in range(len(labelled))]
+    is_known = any(hand != UNKNOWN for hand in labelled.handedness)
+    first = "given" if handedness == "given" else "predicted"
+    said = list(labelled.handedness) if first == "given" else None
+    estimates = predictor.predict(images, labelled.boxes_px, said)
+    joints_cam = joints_in_3d(labelled, estimates, images)
+    extras: dict[str, Any] = {
+        "handedness": first,
+        "handedness_accuracy": handedness_accuracy(labelled, estimates),
+        "labels": labelled.label_kind,
+        "definition": labelled.definition,
+    }
+    if _rows_3d(labelled).any():
+        extras["given_for_3d"] = GIVEN_FOR_3D
+    if handedness == "both" and is_known:
+        with_label = predictor.predict(images, labelled.boxes_px, list(labelled.handedness))
+        in_3d = joints_in_3d(labelled, with_label, images)
+        extras["given"] = measure(labelled, with_label, in_3d, {}, bootstrap=bootstrap, seed=seed).to_json()
+    metrics = measure(labelled, estimates, joints_cam, extras, bootstrap=bootstrap, seed=seed)
+    return Evaluation(labelled, estimates, joints_cam, metrics)
+
+
+def measure(
+    labelled: LabelledImages,
+    estimates: HandEstimates,
+    joints_cam: Float[np.ndarray, "images 21 3"],
+    extras: dict[str, Any],
+    *,
+    bootstrap: int,
+    seed: int,
+) -> DatasetMetrics:
+    """2D metrics on all images, 3D metrics on those with 3D labels and intrinsics."""
+    scores = scores_2d(
+        estimates.joints_px,
+        labelled.joints_px,
+        labelled.visible,
+        box_side_px=np.maximum(1.0, (labelled.boxes_px[:, 2:] - labelled.boxes_px[:, :2]).max(1)),
+        crop_side_px=estimates.crop_sides_px,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    rows = _rows_3d(labelled)
+    if rows.any():
+        scores |= scores_3d(joints_cam[rows], labelled.joints_cam[rows], bootstrap=bootstrap, seed=seed)
+    return DatasetMetrics(len(labelled), scores, extras)
+
+
+def joints_in_3d(
+    labelled: LabelledImages, estimates: HandEstimates, images: list[UInt8[np.ndarray, "height width 3"]]
+) -> Float[np.ndarray, "images 21 3"]:
+    """Lifted joints in metres: in the camera frame with the true K and bone, else root-relative with assumed ones."""
+    rows = _rows_3d(labelled)
+    K = np.stack([labelled.K[i] if rows[i] else assumed_K(*image.shape[1::-1]) for i, image in enumerate(images)])
+    start, end = REFERENCE_BONE
+    true_m = np.linalg.norm(labelled.joints_cam[:, end] - labelled.joints_cam[:, start], axis=-1)
+    joints_cam = lift(estimates.joints_px, estimates.joints_depth, K, np.where(rows, true_m, TYPICAL_BONE_M))
+    return np.where(rows[:, None, None], joints_cam, joints_cam - joints_cam[:, ROOT_JOINT, None])
+
+
+def handedness_accuracy(labelled: LabelledImages, estimates: HandEstimates) -> float | None:
+    """Share of the images with a handedness label whose hand the network names rightly; None without such labels."""
+    known = np.array([hand != UNKNOWN for hand in labelled.handedness])
+    if not known.any():
+        return None
+    is_right = np.array([hand == RIGHT for hand in labelled.handedness])
+    return round(float(((estimates.right_probability > 0.5) == is_right)[known].mean()), 6)
+
+
+def _rows_3d(labelled: LabelledImages) -> np.ndarray:
+    return np.asarray(np.isfinite(labelled.joints_cam).all((1, 2)) & np.isfinite(labelled.K).all((1, 2)))
+
+
+def _write(out: Path, results: list[Evaluation]) -> None:
+    columns: dict[str, np.ndarray] = {
+        "files": np.concatenate([r.labelled.files for r in results]),
+        "dataset": np.concatenate([[r.labelled.name] * len(r.labelled) for r in results]),
+        "boxes_px": np.concatenate([r.labelled.boxes_px for r in results]),
+        "joints_cam": np.concatenate([r.joints_cam for r in results]),
+    }
+    for name in ("joints_px", "joints_depth", "confidence", "right_probability"):
+        columns[name] = np.concatenate([getattr(r.estimates, name) for r in results])
+    with written_atomically(out / "predictions.npz") as partial, partial.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **columns)
+    sheet = overlay_sheet([(r.labelled, r.estimates.joints_px) for r in results])
+    with written_atomically(out / "overlays.jpg") as partial:
+        partial.write_bytes(simplejpeg.encode_jpeg(sheet, quality=88, colorspace="RGB"))
+    with written_atomically(out / "metrics.json") as partial:
+        partial.write_text(json.dumps({r.labelled.name: r.metrics.to_json() for r in results}, indent=2))
+
+
+main = stage_main("evaluate", EvaluateConfig, evaluate)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,28 @@
+"""The attention that couples the two modalities: it has no parameters and comes from depth features alone."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def depth_attention(
+    features: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "batch 1 height width"]:
+    """Spatial attention weights from depth features, with mean 1 over the map (Lin et al. 2023, section 3.2).
+
+    The weight of a position is the inner product of its feature with the spatial mean feature. Stages that end
+    without a ReLU (inverted residuals) are rectified first, so that no weight is negative.
+
+    Args:
+        features: One stage of the depth encoder.
+
+    Returns:
+        Weights to multiply RGB or depth features of the same map size with.
+    """
+    rectified = features.relu()
+    mean_feature = rectified.mean((2, 3), keepdim=True)
+    weights = (rectified * mean_feature).sum(1, keepdim=True)
+    mean_weight = weights.mean((2, 3), keepdim=True)
+    # A map without any activation says nothing about place: weight 1 everywhere.
+    flat = mean_weight < torch.finfo(weights.dtype).tiny
+    return torch.where(flat, torch.ones_like(weights), weights / mean_weight.clamp_min(1e-12))

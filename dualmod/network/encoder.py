@@ -1,0 +1,90 @@
+"""The two encoders: a backbone in five stages, with depth attention after each, and a neck to the decoder's width."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dualmod.network.attention import depth_attention
+from dualmod.network.backbone import backbone_stages
+from synth.config import check, option
+
+
+@dataclass
+class EncoderConfig:
+    """One encoder."""
+
+    backbone: str = option("tf_efficientnet_lite0", "timm name of a backbone with five stages")
+    weights: str = option("", "empty: random; imagenet: from the installed package; else a local file")
+    frozen_stages: int = option(0, "number of first stages whose weights and statistics stay as loaded, 0 to 5")
+
+    def __post_init__(self) -> None:
+        check(0 <= self.frozen_stages <= 5, "frozen_stages", self.frozen_stages, "0 to 5")
+
+
+class Encoder(nn.Module):
+    """A backbone whose stages can be re-weighted by spatial attention (Lin et al. 2023, section 3.2)."""
+
+    def __init__(self, config: EncoderConfig, in_channels: int):
+        super().__init__()
+        self.stages, self.channels = backbone_stages(config.backbone, in_channels, config.weights)
+        self.frozen_stages = config.frozen_stages
+        for stage in self.stages[: self.frozen_stages]:
+            stage.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Training mode for all but the frozen stages, whose normalisation statistics stay."""
+        super().train(mode)
+        for stage in self.stages[: self.frozen_stages]:
+            stage.eval()
+        return self
+
+    def forward(
+        self, image: Float[Tensor, "batch channels side side"], attention: list[Tensor] | None = None
+    ) -> list[Tensor]:
+        """Features of the five stages.
+
+        Args:
+            image: Normalised input.
+            attention: One weight map [batch, 1, h, w] for each stage, or None for none.
+        """
+        features: list[Tensor] = []
+        for index, stage in enumerate(self.stages):
+            image = self._run(index, stage, image)
+            if attention is not None:
+                image = image * attention[index]
+            features.append(image)
+        return features
+
+    def self_attended(self, image: Float[Tensor, "batch channels side side"]) -> tuple[list[Tensor], list[Tensor]]:
+        """Features of the five stages, each re-weighted by its own attention, and the attention maps."""
+        features: list[Tensor] = []
+        attention: list[Tensor] = []
+        for index, stage in enumerate(self.stages):
+            image = self._run(index, stage, image)
+            attention.append(depth_attention(image))
+            image = image * attention[-1]
+            features.append(image)
+        return features, attention
+
+    def _run(self, index: int, stage: nn.Module, image: Tensor) -> Tensor:
+        if index < self.frozen_stages and not image.requires_grad:
+            with torch.no_grad():
+                return stage(image)
+        return stage(image)
+
+
+class Neck(nn.Module):
+    """Brings an encoder's stages to the decoder's width: the last one always, stages 2 to 4 where it skips."""
+
+    def __init__(self, channels: list[int], width: int, skips: bool):
+        super().__init__()
+        used = channels[1:] if skips else channels[-1:]
+        self.laterals = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(c, width, 1, bias=False), nn.BatchNorm2d(width)) for c in used
+        )
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Lateral maps, finest first; only the coarsest without skips."""
+        return [lateral(f) for lateral, f in zip(self.laterals, features[-len(self.laterals) :], strict=True)]

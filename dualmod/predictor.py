@@ -1,0 +1,146 @@
+"""From photographs and hand boxes to hands: crop, find out which hand it is, predict, and map back to the photo."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from dualmod.checkpoint import choose_device, load_network
+from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image, crop_side_px, invert_affine, px_from_uv
+from dualmod.network.model import DualModalityNet
+from dualmod.prediction import Prediction
+from synth.conventions import LEFT, RIGHT
+
+
+@dataclass(frozen=True)
+class HandEstimates:
+    """Hands found in a list of photos, as the photos show them: left hands are mirrored back.
+
+    Attributes:
+        joints_px: Pixels of each photo.
+        joints_depth: Depth behind the root joint in lengths of the reference bone.
+        confidence: In (0, 1], from the spread of each joint's heatmap.
+        right_probability: Probability that the photo shows a right hand, by the network's own handedness output.
+        mirrored: Whether the hand was taken for a left one, by label or by prediction.
+        crops: What the network saw, mirrored back.
+        masks: Probability of hand at map resolution.
+        depths: Closeness maps at map resolution.
+        crop_sides_px: Side of each crop in pixels of its photo.
+    """
+
+    joints_px: Float[np.ndarray, "hands 21 2"]
+    joints_depth: Float[np.ndarray, "hands 21"]
+    confidence: Float[np.ndarray, "hands 21"]
+    right_probability: Float[np.ndarray, "hands"]
+    mirrored: np.ndarray
+    crops: UInt8[np.ndarray, "hands side side 3"]
+    masks: Float[np.ndarray, "hands height width"]
+    depths: Float[np.ndarray, "hands height width"]
+    crop_sides_px: Float[np.ndarray, "hands"]
+
+
+class Predictor:
+    """A trained network that takes photos with hand boxes."""
+
+    def __init__(self, net: DualModalityNet, device: torch.device, *, crop_margin: float = 1.6, batch_size: int = 64):
+        self.net = net.eval().to(device)
+        self.device = device
+        self.crop_margin = crop_margin
+        self.batch_size = batch_size
+
+    @classmethod
+    def load(cls, checkpoint: str | Path, device: str = "auto", *, crop_margin: float = 1.6) -> "Predictor":
+        """The predictor of a checkpoint.
+
+        Raises:
+            FileNotFoundError: when the file is missing.
+            ValueError: when it is no checkpoint, or the device is not there.
+        """
+        return cls(load_network(checkpoint), choose_device(device), crop_margin=crop_margin)
+
+    def predict(
+        self,
+        images: list[UInt8[np.ndarray, "height width 3"]],
+        boxes_px: Float[np.ndarray, "hands 4"],
+        handedness: list[str] | None = None,
+    ) -> HandEstimates:
+        """One hand in each photo.
+
+        Args:
+            images: RGB photos of any size.
+            boxes_px: Hand box of each photo, x0, y0, x1, y1 in its pixels; the crop is ``crop_margin`` times its
+                longer side.
+            handedness: ``left``, ``right`` or ``unknown`` for each photo; None is unknown for all. An unknown hand
+                is taken as what the handedness output says of the photo and of its mirror image together.
+        """
+        handedness = handedness or ["unknown"] * len(images)
+        parts = [
+            self._predict_batch(images[rows], boxes_px[rows], handedness[rows])
+            for rows in (slice(k, k + self.batch_size) for k in range(0, len(images), self.batch_size))
+        ]
+        return HandEstimates(
+            **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(HandEstimates)}
+        )
+
+    @torch.no_grad()
+    def _predict_batch(self, images: list, boxes_px: np.ndarray, handedness: list[str]) -> HandEstimates:
+        side = self.net.config.image_size
+        matrices = np.stack([box_crop_matrix(box, self.crop_margin, side) for box in boxes_px])
+        crops = np.stack([crop_image(i, m, side) for i, m in zip(images, matrices, strict=True)])
+        crop_sides_px = np.array([crop_side_px(box, self.crop_margin) for box in boxes_px])
+        rgb = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2).float() / 255
+        plain, flipped = self.net(rgb), self.net(rgb.flip(-1))
+        right = torch.sigmoid((plain.handedness_logit - flipped.handedness_logit) / 2)
+        mirrored = right < 0.5
+        for row, hand in enumerate(handedness):
+            if hand in (LEFT, RIGHT):
+                mirrored[row] = hand == LEFT
+        chosen = choose(plain, flipped, mirrored)
+        return _estimates(chosen, right, mirrored, crops, matrices, crop_sides_px)
+
+    @torch.no_grad()
+    def attention(self, crops: UInt8[np.ndarray, "hands side side 3"], mirrored: np.ndarray) -> np.ndarray:
+        """Attention of the second pass on crops of ``HandEstimates``, mean over the stages, [hands, side, side]."""
+        rgb = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2).float() / 255
+        flip = torch.from_numpy(np.asarray(mirrored, bool)).to(self.device)
+        rgb = torch.where(flip[:, None, None, None], rgb.flip(-1), rgb)
+        _, _, attention = self.net.second_pass(rgb, self.net(rgb))
+        side = rgb.shape[-1]
+        maps = torch.stack([functional.interpolate(a, size=(side, side), mode="bilinear") for a in attention])
+        maps = maps.mean(0)[:, 0]
+        return torch.where(flip[:, None, None], maps.flip(-1), maps).cpu().numpy()
+
+
+def choose(plain: Prediction, flipped: Prediction, mirrored: Tensor) -> Prediction:
+    """For each row the prediction of the image or, where ``mirrored``, that of its mirror image (still mirrored)."""
+
+    def pick(a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(mirrored.view(-1, *[1] * (a.ndim - 1)), b, a)
+
+    return Prediction(**{f.name: pick(getattr(plain, f.name), getattr(flipped, f.name)) for f in fields(Prediction)})
+
+
+def _estimates(
+    chosen: Prediction, right: Tensor, mirrored: Tensor, crops: np.ndarray, matrices: np.ndarray, sides: np.ndarray
+) -> HandEstimates:
+    """Predictions in the crop's frame back to the photo's."""
+    flip = mirrored.view(-1, 1, 1)
+    uv = torch.where(flip, torch.stack([1 - chosen.joints_uv[..., 0], chosen.joints_uv[..., 1]], -1), chosen.joints_uv)
+    masks, depths = chosen.mask_logits.sigmoid()[:, 0], chosen.depth[:, 0]
+    joints_crop_px = px_from_uv(uv.cpu().numpy().astype(np.float64), crops.shape[1])
+    joints_px = np.stack([apply_affine(invert_affine(m), j) for m, j in zip(matrices, joints_crop_px, strict=True)])
+    return HandEstimates(
+        joints_px=joints_px,
+        joints_depth=chosen.joints_depth.cpu().numpy().astype(np.float64),
+        confidence=chosen.confidence.cpu().numpy().astype(np.float64),
+        right_probability=right.cpu().numpy().astype(np.float64),
+        mirrored=mirrored.cpu().numpy(),
+        crops=crops,
+        masks=torch.where(flip, masks.flip(-1), masks).cpu().numpy(),
+        depths=torch.where(flip, depths.flip(-1), depths).cpu().numpy(),
+        crop_sides_px=sides,
+    )

@@ -1,0 +1,114 @@
+"""Pre-training on synthetic pairs of RGB and depth (Lin et al. 2023, section 3.3), and its controls."""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dualmod.checkpoint import choose_device, load_network, save_network
+from dualmod.data.augment import AugmentConfig
+from dualmod.data.synthetic import PairedBatches, SyntheticHands
+from dualmod.held_out import held_out_error
+from dualmod.network.model import DualModalityNet, NetworkConfig
+from dualmod.objective import MethodConfig, objective
+from dualmod.training import OptimizerConfig, TrainingModule, run_training
+from synth.config import check, option, required, stage_main
+from synth.files import open_run_folder, require_folder, written_atomically
+
+MODEL_FILE = "model.safetensors"
+
+
+@dataclass
+class PretrainConfig:
+    """Pre-train the dual-modality network on a synthetic dataset."""
+
+    data: str = required("folder of a dataset made by generate")
+    out: str = required("folder for the checkpoint and the logs")
+    seed: int = option(0, "seed of weights, order and augmentation")
+    init: str = option("", "checkpoint to start from instead of the backbones' own weights")
+    max_steps: int = option(1000, "optimisation steps")
+    batch_size: int = option(32, "samples in a step, each seen in two views")
+    holdout: float = option(0.04, "share of the dataset that is kept out for testing")
+    save_every: int = option(100, "steps between checkpoints to resume from")
+    loader_workers: int = option(1, "processes that read and augment")
+    cache_gb: float = option(4.0, "largest size in GB of the decoded dataset kept in memory")
+    device: str = option("auto", "auto, cpu or cuda")
+    threads: int = option(0, "CPU threads of torch; 0 takes all cores")
+    overwrite: bool = option(False, "delete what another run left in out")
+    network: NetworkConfig = option(NetworkConfig(), "the network")
+    method: MethodConfig = option(MethodConfig(), "what is trained")
+    optimizer: OptimizerConfig = option(OptimizerConfig(), "the optimizer")
+    augment: AugmentConfig = option(AugmentConfig(), "augmentation of the views")
+
+    def __post_init__(self) -> None:
+        check(self.max_steps > 0, "max_steps", self.max_steps, "positive")
+        check(self.save_every > 0, "save_every", self.save_every, "positive")
+        check(self.loader_workers >= 0, "loader_workers", self.loader_workers, "0 or more")
+        check(0 < self.holdout < 1, "holdout", self.holdout, "between 0 and 1")
+        least = 2 if self.method.contrast_weight > 0 else 1
+        check(self.batch_size >= least, "batch_size", self.batch_size, f"{least} or more with this method")
+
+
+class PretrainModule(TrainingModule):
+    """The objective on pairs of views."""
+
+    def __init__(self, net: DualModalityNet, config: PretrainConfig):
+        super().__init__(config.optimizer, config.max_steps)
+        self.net, self.method = net, config.method
+
+    def losses(self, batch: Any, step: int) -> dict[str, Tensor]:
+        view, view_plus = batch
+        return objective(self.net, view, view_plus, self.method)
+
+
+def pretrain(config: PretrainConfig) -> Path:
+    """Train, and leave ``model.safetensors``, ``metrics.json``, ``metrics.jsonl`` and ``last.ckpt`` in ``out``.
+
+    A finished run is left as it is; an interrupted one goes on from its last checkpoint.
+
+    Returns:
+        The checkpoint's path.
+    """
+    data_dir = require_folder(config.data, "data")
+    device = choose_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    hands = SyntheticHands(data_dir, cache_gb=config.cache_gb, holdout=config.holdout)
+    torch.manual_seed(config.seed)
+    net = load_network(config.init, "init") if config.init else DualModalityNet(config.network)
+    out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
+    model_file = out / MODEL_FILE
+    if model_file.exists():
+        return model_file
+    started = time.perf_counter()
+    augment = replace(config.augment, crop_px=net.config.image_size)
+    batches = PairedBatches(hands, augment, steps=config.max_steps, batch_size=config.batch_size, seed=config.seed)
+    run_training(
+        PretrainModule(net, config),
+        batches.__getitem__,
+        out,
+        device=device,
+        seed=config.seed,
+        save_every=config.save_every,
+        loader_workers=config.loader_workers,
+        description="pretrain",
+    )
+    metrics = {"seconds": round(time.perf_counter() - started, 1), "steps": config.max_steps}
+    metrics |= held_out_error(net.to(device), hands)
+    with written_atomically(out / "metrics.json") as partial:
+        partial.write_text(json.dumps(metrics, indent=2))
+    save_network(model_file, net, {"stage": "pretrain", "seed": config.seed, **hands.notes, **metrics})
+    return model_file
+
+
+FREE_KEYS = ("loader_workers", "cache_gb", "device", "threads", "save_every")
+"""Options that don't change the result."""
+
+main = stage_main("pretrain", PretrainConfig, pretrain)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

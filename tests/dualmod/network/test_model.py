@@ -1,0 +1,95 @@
+"""The network: read-out on known heatmaps, the two passes, frozen stages, checkpoints that stand alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dualmod.checkpoint import load_network, read_notes, save_network
+from dualmod.network.decoder import read_out
+from dualmod.network.encoder import Encoder, EncoderConfig
+from dualmod.network.model import DualModalityNet, NetworkConfig
+
+
+def test_read_out_of_a_point_is_that_cell_with_full_confidence():
+    heatmaps = torch.full((1, 21, 8, 8), -100.0)
+    heatmaps[:, :, 2, 5] = 100.0
+    depths = torch.zeros(1, 21, 8, 8)
+    depths[0, 4, 2, 5] = 0.7
+    uv, depth, confidence = read_out(heatmaps, depths)
+    torch.testing.assert_close(uv[0, 0], torch.tensor([5.5 / 8, 2.5 / 8]))
+    torch.testing.assert_close(depth[0, 4], torch.tensor(0.7))
+    assert (confidence > 0.99).all()
+
+
+def test_read_out_of_a_flat_map_is_the_centre_without_confidence():
+    uv, depth, confidence = read_out(torch.zeros(2, 21, 8, 8), torch.rand(2, 21, 8, 8))
+    torch.testing.assert_close(uv, torch.full((2, 21, 2), 0.5))
+    torch.testing.assert_close(depth[:, 9], torch.zeros(2))
+    assert (confidence < 0.01).all()
+
+
+def test_fused_pass_with_flat_attention_is_the_plain_pass(tiny_net):
+    tiny_net.eval()
+    rgb = torch.rand(2, 3, 64, 64)
+    ones = [torch.ones(2, 1, 64 // 2**k, 64 // 2**k) for k in range(1, 6)]
+    torch.testing.assert_close(tiny_net.fused(rgb, ones).joints_uv, tiny_net(rgb).joints_uv)
+
+
+def test_depth_steers_the_fused_pass(tiny_net):
+    tiny_net.eval()
+    rgb, depth = torch.rand(2, 3, 64, 64), torch.zeros(2, 1, 64, 64)
+    depth[:, :, 10:30, 30:50] = 0.5
+    _, attention = tiny_net.encode_depth(depth)
+    assert [a.shape[-1] for a in attention] == [32, 16, 8, 4, 2]
+    assert not torch.allclose(tiny_net.fused(rgb, attention).joints_uv, tiny_net(rgb).joints_uv)
+
+
+def test_second_pass_sees_predicted_depth_on_the_predicted_hand_only(tiny_net):
+    first = tiny_net.eval()(torch.rand(2, 3, 64, 64))
+    assert first.depth.shape == (2, 1, 16, 16)
+    nowhere = replace(first, mask_logits=torch.full_like(first.mask_logits, -1.0))
+    assert tiny_net.predicted_depth(nowhere).abs().max() == 0
+    maps = {"mask_logits": torch.ones_like(first.mask_logits), "depth": torch.full_like(first.depth, 0.25)}
+    everywhere = tiny_net.predicted_depth(replace(first, **maps))
+    torch.testing.assert_close(everywhere, torch.full((2, 1, 64, 64), 0.25))
+    fused, from_depth, _ = tiny_net.second_pass(torch.rand(2, 3, 64, 64), first)
+    assert fused.joints_uv.shape == from_depth.joints_uv.shape == (2, 21, 2)
+
+
+def test_frozen_stages_keep_weights_and_statistics():
+    encoder = Encoder(EncoderConfig(backbone="mobilenetv3_small_050", frozen_stages=2), 3).train()
+    before = {k: v.clone() for k, v in encoder.stages[:2].state_dict().items()}
+    encoder(torch.randn(4, 3, 64, 64))[-1].sum().backward()
+    assert all(torch.equal(before[k], v) for k, v in encoder.stages[:2].state_dict().items())
+    assert all(p.grad is None for p in encoder.stages[:2].parameters())
+    assert all(p.grad is not None for p in encoder.stages[4].parameters())
+
+
+def test_embeddings_are_unit_vectors_and_skips_can_be_left_out(tiny_config):
+    plain = DualModalityNet(NetworkConfig(**{**vars(tiny_config), "skips": False})).eval()
+    prediction = plain(torch.rand(2, 3, 64, 64))
+    torch.testing.assert_close(prediction.embedding.norm(dim=1), torch.ones(2))
+    assert prediction.heatmap_logits.shape == (2, 21, 16, 16)
+
+
+def test_checkpoint_needs_no_other_file(tiny_net, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_network(path, tiny_net, {"stage": "test"})
+    loaded, rgb = load_network(path), torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(loaded(rgb).joints_uv, tiny_net.eval()(rgb).joints_uv)
+    assert read_notes(path) == {"stage": "test"}
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors here", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_a_broken_checkpoint_is_one_line(content, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"checkpoint=.*model.safetensors") as error:
+        load_network(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"checkpoint=.*gone.safetensors does not exist"):
+        load_network(tmp_path / "gone.safetensors")

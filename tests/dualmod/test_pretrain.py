@@ -1,0 +1,108 @@
+"""Pre-training end to end at tiny size: files, exact resume after a kill, and bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dualmod.checkpoint import load_network
+from dualmod.network.encoder import EncoderConfig
+from dualmod.network.model import NetworkConfig
+from dualmod.pretrain import PretrainConfig, main, pretrain
+
+SMALL = EncoderConfig(backbone="mobilenetv3_small_050")
+NETWORK = NetworkConfig(image_size=64, rgb=SMALL, depth=SMALL, decoder_width=16, embedding_dims=8)
+
+
+def config(data, out, **changes) -> PretrainConfig:
+    settings = {"max_steps": 6, "batch_size": 3, "save_every": 2, "loader_workers": 0, "threads": 1}
+    return PretrainConfig(data=str(data), out=str(out), network=NETWORK, **{**settings, **changes})
+
+
+def test_leaves_a_checkpoint_metrics_and_the_config(tiny_data, tmp_path):
+    model = pretrain(config(tiny_data, tmp_path / "run"))
+    assert {"config.yaml", "metrics.json", "metrics.jsonl", "model.safetensors", "last.ckpt"} <= {
+        p.name for p in (tmp_path / "run").iterdir()
+    }
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 6
+    assert "held_out_error_box" in json.loads((tmp_path / "run" / "metrics.json").read_text())
+    prediction = load_network(model)(torch.rand(1, 3, 64, 64))
+    assert torch.isfinite(prediction.joints_uv).all()
+
+
+RUN = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from tests.dualmod.test_pretrain import config
+from dualmod.pretrain import pretrain
+pretrain(config(sys.argv[1], sys.argv[2], max_steps=14))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_weights(tiny_data, tmp_path):
+    whole = pretrain(config(tiny_data, tmp_path / "whole", max_steps=14))
+    cut = tmp_path / "cut"
+    root = str(pytest.importorskip("tests").__path__[0]) + "/.."
+    process = subprocess.Popen([sys.executable, "-c", RUN, str(tiny_data), str(cut), root], cwd=root)
+    deadline = time.monotonic() + 120
+    while not (cut / "last.ckpt").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (cut / "model.safetensors").exists()
+    resumed = pretrain(config(tiny_data, cut, max_steps=14))
+    a, b = load_file(whole), load_file(resumed)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_finished_run_is_left_alone(tiny_data, tmp_path):
+    model = pretrain(config(tiny_data, tmp_path / "run"))
+    stamp = model.stat().st_mtime_ns
+    assert pretrain(config(tiny_data, tmp_path / "run")).stat().st_mtime_ns == stamp
+
+
+def test_another_runs_folder_is_refused(tiny_data, tmp_path):
+    pretrain(config(tiny_data, tmp_path / "run"))
+    with pytest.raises(ValueError, match=r"holds another run.*seed"):
+        pretrain(config(tiny_data, tmp_path / "run", seed=5))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data=nowhere", "out=o"], "data=nowhere does not exist"),
+        (["data=d", "out=o", "max_steps=0"], "max_steps=0 is not legal"),
+        (["data=d", "out=o", "batch_size=1"], "batch_size=1 is not legal: it must be 2 or more with this method"),
+        (["data=d", "out=o", "network.image_size=70"], "network.image_size=70 is not legal"),
+        (["data=d", "out=o", "method=sauce_only"], "source_only"),
+        (["data=d", "out=o", "method.depth_branch=false"], "method.fused_branch=True is not legal"),
+    ],
+)
+def test_bad_options_end_in_one_line(overrides, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(overrides) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_loss_that_is_not_finite_names_its_term_and_stops(tiny_data, tmp_path, monkeypatch):
+    import dualmod.pretrain as stage
+
+    def broken(net, view, view_plus, method):
+        loss = net(view.rgb).depth.sum()
+        return {"fine": loss, "supervision_depth": loss * float("nan")}
+
+    monkeypatch.setattr(stage, "objective", broken)
+    with pytest.raises(ValueError, match=r"not finite at step 0 \(supervision_depth\)"):
+        pretrain(config(tiny_data, tmp_path / "run"))
+    assert not (tmp_path / "run" / "model.safetensors").exists()
