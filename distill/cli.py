@@ -1,0 +1,64 @@
+"""The console command ``handbridge VERB KEY=VALUE ...``; each verb is a stage with a ``main`` of its own."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+VERBS = {
+    "generate": ("synth.generate", "render a dataset: colour, depth, segmentation and labels"),
+    "verify": ("synth.dataset.verify", "check every sample of a dataset"),
+    "preview": ("synth.report", "show a dataset in one HTML file"),
+    "pretrain": ("dualmod.pretrain", "train on a dataset"),
+    "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
+    "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
+    "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
+    "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
+    "doctor": ("distill.doctor", "say what is missing on this machine and the line that mends it"),
+}
+"""Verb -> module (imported when it is called, so that help is quick) and what it does."""
+USAGE_ERROR = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb and return its exit status; 2 for a verb that does not exist."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(usage())
+        return 0 if arguments else USAGE_ERROR
+    if arguments[0] in ("-V", "--version"):
+        sys.stdout.write(f"handbridge {installed_version()}\n")
+        return 0
+    verb, *options = arguments
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        sys.stderr.write(f"handbridge: {verb} is no verb; {meant}legal: {', '.join(VERBS)}\n")
+        return USAGE_ERROR
+    try:
+        module = importlib.import_module(VERBS[verb][0])
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"handbridge {verb}: the package {error.name} is missing; install the packages: make setup\n")
+        return 1
+    return module.main(options)
+
+
+def usage() -> str:
+    """The verbs with what they do."""
+    lines = ["handbridge VERB KEY=VALUE ...", "", "3D hand pose from photographs without a real label.", "", "verbs:"]
+    lines += [f"  {verb:<10} {what}" for verb, (_, what) in VERBS.items()]
+    lines += ["", "handbridge VERB --help lists a verb's options; handbridge --version tells the version."]
+    return "\n".join(lines) + "\n"
+
+
+def installed_version() -> str:
+    """Version of the installed package."""
+    try:
+        return version("handbridge")
+    except PackageNotFoundError:
+        return "0 (not installed)"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,158 @@
+"""Is adaptation better than its control? Paired differences with an interval over images and seeds, in words."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from distill.report.runs import Evaluated, Stage
+from dualmod.data.real import LabelledImages
+from synth.conventions import ROOT_JOINT
+
+PCK_BOX = 0.1
+PSEUDO_LABEL_MARGIN = 0.03
+"""Least difference of PCK that labels made by another detector can bear."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of one evaluated network on one dataset.
+
+    Attributes:
+        boxes: Distance in the image over the longer side of the labelled hand's box.
+        seen: Which joints are labelled.
+        mm: Distance in 3D with the root on the truth; NaN without 3D labels.
+    """
+
+    boxes: Float[np.ndarray, "images 21"]
+    seen: Bool[np.ndarray, "images 21"]
+    mm: Float[np.ndarray, "images 21"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of two stages on one dataset.
+
+    Attributes:
+        difference: First minus second, mean over their common seeds, so that above 0 is better for every metric.
+        low: Lower end of the 95 % interval, bootstrapped over seeds and images together.
+        high: Upper end.
+        seeds_better: In how many seeds the first is better.
+        outcome: ``better``, ``worse`` or ``not shown``.
+        sentence: All of it in words.
+    """
+
+    dataset: str
+    metric: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    seeds_better: int
+    num_seeds: int
+    num_images: int
+    outcome: str
+    sentence: str
+
+
+def errors_of(evaluated: Evaluated, labelled: LabelledImages) -> Errors:
+    """Errors by image and joint.
+
+    Raises:
+        ValueError: when predictions and labels are not of the same images.
+    """
+    found = evaluated.predictions
+    if tuple(str(f) for f in found["files"]) != labelled.files:
+        raise ValueError(f"dataset={labelled.name} holds other images than were evaluated; evaluate again")
+    sides = np.maximum(1.0, (labelled.boxes_px[:, 2:] - labelled.boxes_px[:, :2]).max(1))
+    gap_px = found["joints_px"] - np.where(labelled.visible[..., None], labelled.joints_px, 0.0)
+    moved = found["joints_cam"] - found["joints_cam"][:, [ROOT_JOINT]]
+    truth = labelled.joints_cam - labelled.joints_cam[:, [ROOT_JOINT]]
+    has_K = np.asarray(np.isfinite(labelled.K).all((1, 2)))[:, None]
+    mm = np.where(has_K, 1000 * np.linalg.norm(moved - truth, axis=-1), np.nan)
+    return Errors(np.linalg.norm(gap_px, axis=-1) / sides[:, None], labelled.visible, mm)
+
+
+def compare(
+    first: Stage, second: Stage, dataset: str, labelled: LabelledImages, *, bootstrap: int = 1000, seed: int = 0
+) -> list[Comparison]:
+    """``pck_box@0.1`` and, with 3D labels, ``epe_mm`` of two stages, seed by seed and image by image."""
+    pairs = sorted(first.of(dataset).keys() & second.of(dataset).keys())
+    if not pairs:
+        return []
+    of_first, of_second = ([errors_of(s.of(dataset)[k], labelled) for k in pairs] for s in (first, second))
+    is_pseudo = labelled.label_kind.startswith("pseudo")
+    seen, in_3d = of_first[0].seen, np.isfinite(of_first[0].mm)
+    right = [np.stack([e.boxes <= PCK_BOX for e in errors]).astype(float) for errors in (of_first, of_second)]
+    pair = _Pair((first.label, second.label), dataset, f"pck_box@{PCK_BOX:g}", right[0], right[1], seen)
+    found = [_compared(pair, PSEUDO_LABEL_MARGIN if is_pseudo else 0.0, bootstrap, np.random.default_rng(seed))]
+    if in_3d.any():
+        mm = [np.nan_to_num(np.stack([e.mm for e in errors])) for errors in (of_first, of_second)]
+        pair = _Pair(pair.names, dataset, "epe_mm", mm[0], mm[1], in_3d)
+        found.append(_compared(pair, 0.0, bootstrap, np.random.default_rng(seed)))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Values [seeds, images, 21] of two stages, of which those at ``counts`` [images, 21] are averaged."""
+
+    names: tuple[str, str]
+    dataset: str
+    metric: str
+    first: np.ndarray
+    second: np.ndarray
+    counts: np.ndarray
+
+    def mean(self, values: np.ndarray) -> float:
+        return float((values * self.counts).sum((1, 2)).mean() / self.counts.sum())
+
+
+def _compared(pair: _Pair, margin: float, bootstrap: int, rng: np.random.Generator) -> Comparison:
+    sign = -1.0 if pair.metric.endswith("_mm") else 1.0
+    of_image = sign * ((pair.first - pair.second) * pair.counts).sum(2)
+    num_seeds, num_images = of_image.shape
+    weight = pair.counts.sum(1)
+    by_seed = of_image.sum(1) / weight.sum()
+    seeds = rng.integers(0, num_seeds, (bootstrap, num_seeds))
+    images = rng.multinomial(num_images, np.full(num_images, 1 / num_images), bootstrap)
+    drawn = np.stack([of_image[row].mean(0) for row in seeds])
+    means = (drawn * images).sum(1) / np.maximum(images @ weight, 1)
+    low, high = (float(v) for v in np.percentile(means, [2.5, 97.5]))
+    difference = float(by_seed.mean())
+    is_shown = (low > 0 or high < 0) and abs(difference) >= margin
+    values: dict[str, Any] = {
+        "dataset": pair.dataset,
+        "metric": pair.metric,
+        "first": pair.mean(pair.first),
+        "second": pair.mean(pair.second),
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "seeds_better": int((by_seed > 0).sum()),
+        "num_seeds": num_seeds,
+        "num_images": int((weight > 0).sum()),
+        "outcome": ("better" if difference > 0 else "worse") if is_shown else "not shown",
+    }
+    return Comparison(**values, sentence=_sentence(pair.names, values, margin))
+
+
+def _sentence(names: tuple[str, str], values: dict[str, Any], margin: float) -> str:
+    digits = 1 if values["metric"].endswith("_mm") else 3
+    first, second, difference, low, high = (
+        f"{values[k]:.{digits}f}" for k in ("first", "second", "difference", "low", "high")
+    )
+    verdict = {
+        "better": f"{names[0]} is better than {names[1]}",
+        "worse": f"{names[0]} is worse than {names[1]}",
+        "not shown": f"no difference between {names[0]} and {names[1]} is shown",
+    }[values["outcome"]]
+    seeds = values["num_seeds"]
+    basis = f"{values['seeds_better']} of {seeds} seeds agree on an advantage" if seeds > 1 else "one seed only"
+    limits = f"; labels of another detector, under {margin:g} nothing is claimed" if margin else ""
+    return (
+        f"{values['dataset']}, {values['metric']}: {verdict} ({first} against {second}; advantage {difference}, "
+        f"95 % interval {low} to {high}, {values['num_images']} images, {basis}{limits})."
+    )

@@ -1,0 +1,47 @@
+"""The losses on unlabelled images: pseudo-labels and the consistency of the two passes."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from distill.pseudo_labels import PseudoLabels
+from dualmod.losses.heatmap import heatmap_cross_entropy
+from dualmod.losses.pose import pose_distance
+from dualmod.losses.supervision import SupervisionConfig
+from dualmod.prediction import Prediction
+
+
+def pseudo_label_loss(
+    prediction: Prediction,
+    labels: PseudoLabels,
+    A_strong_weak: Float[Tensor, "batch 2 3"],
+    config: SupervisionConfig,
+) -> Float[Tensor, ""]:
+    """1[C(r) <= eps] l(p, r) of Lin et al. 2023, Eq. 9, as a mean over the batch, with the heatmap term of ours.
+
+    Args:
+        prediction: Of the strong view, from one of the passes.
+        labels: Of the weak view.
+        A_strong_weak: Takes ``joints_uv`` of the weak view to those of the strong one.
+        config: Weights of pose and heatmap, as for synthetic images.
+    """
+    linear, shift = A_strong_weak[:, :, :2], A_strong_weak[:, :, 2]
+    target_uv = labels.joints_uv @ linear.transpose(1, 2) + shift[:, None]
+    inside = ((target_uv > 0) & (target_uv < 1)).all(-1)
+    weight = labels.joint_weight * labels.kept[:, None] * inside
+    pose = pose_distance(
+        prediction.joints_uv, prediction.joints_depth, target_uv, labels.joints_depth, joint_weight=weight
+    )
+    heatmap = heatmap_cross_entropy(prediction.heatmap_logits, target_uv, joint_weight=weight)
+    return (config.pose_weight * pose + config.heatmap_weight * heatmap).mean()
+
+
+def consistency_loss(first: Prediction, fused: Prediction, config: SupervisionConfig) -> Float[Tensor, ""]:
+    """M(y_R, y_F) of Lin et al. 2023, Eq. 10: the first pass is drawn to the second, which sees predicted depth.
+
+    The paper leaves open whether the gradient enters both; here it enters the first pass alone.
+    """
+    fused = fused.detach()
+    pose = pose_distance(first.joints_uv, first.joints_depth, fused.joints_uv, fused.joints_depth).mean()
+    mask = (first.mask_logits.sigmoid() - fused.mask_logits.sigmoid()).abs().mean()
+    depth = (first.depth - fused.depth).abs().mean()
+    return config.pose_weight * pose + config.mask_weight * mask + config.depth_weight * depth

@@ -1,0 +1,171 @@
+"""The stages of the pipeline as a list of steps, every config composed before the first one starts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from distill.adapt import AdaptConfig, adapt
+from distill.simulated_target import DOMAIN, SET_NAME, SimulatedTargetConfig, lay_out
+from dualmod.data.real import ANNOTATIONS
+from dualmod.evaluate import EvaluateConfig, evaluate
+from dualmod.pretrain import FREE_KEYS as TRAIN_FREE_KEYS
+from dualmod.pretrain import MODEL_FILE, PretrainConfig, pretrain
+from synth.config import compose_config
+from synth.dataset.manifest import MANIFEST_FILE
+from synth.files import CONFIG_FILE, open_run_folder
+from synth.generate import FREE_KEYS as GENERATE_FREE_KEYS
+from synth.generate import GenerateConfig, generate
+
+FORWARDED = ("generate", "pretrain", "adapt", "evaluate")
+"""Stages that take options from the pipeline's command line as ``STAGE.KEY=VALUE``."""
+SET_BY_PIPELINE = (
+    "out", "data", "seed", "checkpoint", "source", "target", "target_root", "dataset", "root", "method", "preset",
+    "overwrite",
+)  # fmt: skip
+PRETRAINED = {"source_only": "source_only", "dual": "dual"}
+ADAPTED = {"control": "control", "adapted": "self_distillation"}
+"""Folder of a stage -> its method. Both start from ``dual`` and take as many steps."""
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage to run.
+
+    Attributes:
+        name: Its folder below the pipeline's.
+        config: What it is run with.
+        run: The stage's function.
+        out: Its folder.
+        product: The file that is there when it is done.
+        free_keys: Options that may differ from those of a finished run.
+    """
+
+    name: str
+    config: Any
+    run: Callable[[Any], Any]
+    out: Path
+    product: Path
+    free_keys: tuple[str, ...] = ()
+
+    def is_done(self) -> bool:
+        """Whether the product is there.
+
+        Raises:
+            ValueError: when the folder holds another run's config.
+        """
+        if not (self.out / CONFIG_FILE).is_file():
+            return False
+        open_run_folder(self.out, self.config, overwrite=False, free_keys=self.free_keys)
+        return self.product.is_file()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the steps are made from.
+
+    Attributes:
+        out: The pipeline's folder.
+        preset: Preset of every stage.
+        seeds: Seeds of the trainings.
+        target: What is adapted to: a folder, or names of sets in ``root``, with commas.
+        datasets: Names of the sets that are measured on, with commas.
+        root: Folder of the sets.
+        simulated_samples: Renders of the simulated target; 0 when the sets are real.
+        forwarded: Options for each stage of ``FORWARDED``.
+    """
+
+    out: Path
+    preset: str
+    seeds: Sequence[int]
+    target: str
+    datasets: str
+    root: Path
+    simulated_samples: int
+    forwarded: dict[str, list[str]]
+
+    def compose(self, stage: str, schema: type[C], *options: str) -> C:
+        """The config of a stage: its preset, what the pipeline sets, and what the user forwards.
+
+        Raises:
+            ValueError: for a forwarded option that is unknown, illegal, or set by the pipeline; it names the stage.
+        """
+        forwarded = self.forwarded.get(stage, [])
+        for option in forwarded:
+            key = option.partition("=")[0]
+            if key in SET_BY_PIPELINE:
+                raise ValueError(f"{stage}.{key} is set by the pipeline; run handbridge {stage} to set it yourself")
+        try:
+            return compose_config(stage, schema, [f"preset={self.preset}", *options, *forwarded])
+        except ValueError as error:
+            raise ValueError(f"{stage}: {error}") from error
+
+
+def plan_steps(plan: Plan) -> list[Step]:
+    """All steps in order.
+
+    Raises:
+        ValueError: when the config of any stage is illegal; nothing has been written by then.
+    """
+    data = plan.out / "data"
+    skins = [f"skins={plan.out / 'skins_source'}"] if plan.simulated_samples else []
+    steps = [_generate(plan, "data", *skins)]
+    if plan.simulated_samples:
+        steps += _simulated(plan)
+    for seed in plan.seeds:
+        folder = plan.out / f"seed-{seed}"
+        for name, method in PRETRAINED.items():
+            steps.append(_pretrain(plan, folder / name, data, method, seed))
+        for name, method in ADAPTED.items():
+            steps.append(_adapt(plan, folder / name, folder / "dual" / MODEL_FILE, data, method, seed))
+        steps += [_evaluate(plan, folder / name) for name in (*PRETRAINED, *ADAPTED)]
+    return steps
+
+
+def evaluated_folders(plan: Plan) -> list[str]:
+    """The folders of the trained stages, stage by stage, for the report."""
+    return [str(plan.out / f"seed-{seed}" / name) for name in (*PRETRAINED, *ADAPTED) for seed in plan.seeds]
+
+
+def _generate(plan: Plan, name: str, *options: str) -> Step:
+    out = plan.out / name
+    config = plan.compose("generate", GenerateConfig, f"out={out}", *options)
+    return Step(name, config, generate, out, out / MANIFEST_FILE, GENERATE_FREE_KEYS)
+
+
+def _simulated(plan: Plan) -> list[Step]:
+    options = (*DOMAIN, f"num_samples={plan.simulated_samples}", f"skins={plan.out / 'skins_target'}")
+    # forwarded options are for the source alone: they would undo what makes the target another domain
+    rendered = _generate(_without_forwarded(plan), "target_renders", *options)
+    out = plan.root / SET_NAME
+    config = SimulatedTargetConfig(data=str(rendered.out), out=str(out))
+    return [rendered, Step("target", config, lay_out, out, out / ANNOTATIONS)]
+
+
+def _without_forwarded(plan: Plan) -> Plan:
+    kept = [o for o in plan.forwarded.get("generate", []) if o.partition("=")[0] in (*GENERATE_FREE_KEYS, "image_size")]
+    return Plan(**{**vars(plan), "forwarded": {"generate": kept}})
+
+
+def _pretrain(plan: Plan, out: Path, data: Path, method: str, seed: int) -> Step:
+    config = plan.compose("pretrain", PretrainConfig, f"method={method}", f"data={data}", f"out={out}", f"seed={seed}")
+    return Step(_name(plan, out), config, pretrain, out, out / MODEL_FILE, TRAIN_FREE_KEYS)
+
+
+def _adapt(plan: Plan, out: Path, checkpoint: Path, data: Path, method: str, seed: int) -> Step:
+    options = (f"checkpoint={checkpoint}", f"source={data}", f"out={out}", f"seed={seed}")
+    target = (f"target={plan.target}", f"target_root={plan.root}")
+    config = plan.compose("adapt", AdaptConfig, f"method={method}", *options, *target)
+    return Step(_name(plan, out), config, adapt, out, out / MODEL_FILE, TRAIN_FREE_KEYS)
+
+
+def _evaluate(plan: Plan, trained: Path) -> Step:
+    out = trained / "evaluation"
+    options = (f"checkpoint={trained / MODEL_FILE}", f"dataset={plan.datasets}", f"root={plan.root}", f"out={out}")
+    config = plan.compose("evaluate", EvaluateConfig, *options)
+    return Step(_name(plan, out), config, evaluate, out, out / "metrics.json", ("batch_size", "device"))
+
+
+def _name(plan: Plan, out: Path) -> str:
+    return out.relative_to(plan.out).as_posix()

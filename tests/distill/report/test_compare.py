@@ -1,0 +1,75 @@
+"""Paired differences against loops, and what is claimed of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distill.report.compare import compare, errors_of
+from distill.report.runs import load_stages
+from dualmod.data.real import open_labelled
+
+Write = Callable[..., Path]
+
+
+def test_errors_are_distances_in_boxes_and_millimetres(evaluated: Write, real_root: Path) -> None:
+    (stage,) = load_stages([str(evaluated("dual", 2))])
+    labelled = open_labelled(real_root, "toy")
+    found = errors_of(stage.of("toy")[0], labelled)
+    predictions = stage.of("toy")[0].predictions
+    for image, joint in ((0, 0), (3, 17), (11, 20)):
+        du, dv = predictions["joints_px"][image, joint] - labelled.joints_px[image, joint]
+        x0, y0, x1, y1 = labelled.boxes_px[image]
+        assert found.boxes[image, joint] == pytest.approx((du**2 + dv**2) ** 0.5 / max(x1 - x0, y1 - y0))
+        relative = predictions["joints_cam"][image, joint] - predictions["joints_cam"][image, 9]
+        true = labelled.joints_cam[image, joint] - labelled.joints_cam[image, 9]
+        assert found.mm[image, joint] == pytest.approx(1000 * np.sqrt(((relative - true) ** 2).sum()))
+
+
+def test_errors_agree_with_the_metrics_of_evaluate(evaluated: Write, real_root: Path) -> None:
+    (stage,) = load_stages([str(evaluated("dual", 2))])
+    run = stage.of("toy")[0]
+    found = errors_of(run, open_labelled(real_root, "toy"))
+    assert found.mm.mean() == pytest.approx(run.metrics["epe_mm"], abs=1e-4)
+    assert (found.boxes <= 0.1).mean() == pytest.approx(run.metrics["pck_box@0.1"], abs=1e-5)
+
+
+def test_a_clear_advantage_is_claimed_and_its_sign_is_right(evaluated: Write, real_root: Path) -> None:
+    runs = [str(evaluated(name, px, seed=s)) for name, px in (("adapted", 1), ("control", 3)) for s in (0, 1, 2)]
+    adapted, control = load_stages(runs)
+    labelled = open_labelled(real_root, "toy")
+    for found in compare(adapted, control, "toy", labelled, bootstrap=300):
+        assert found.outcome == "better" and 0 < found.low < found.difference < found.high
+        assert (found.seeds_better, found.num_seeds, found.num_images) == (3, 3, 12)
+        assert "adapted is better than control" in found.sentence and "3 of 3 seeds" in found.sentence
+    for found in compare(control, adapted, "toy", labelled, bootstrap=300):
+        assert found.outcome == "worse" and found.high < 0
+
+
+def test_equal_stages_show_no_difference(evaluated: Write, real_root: Path) -> None:
+    runs = [str(evaluated(name, px)) for name, px in (("adapted", 2.01), ("control", 2.0))]
+    labelled = open_labelled(real_root, "toy")
+    pck, _ = compare(*load_stages(runs), "toy", labelled, bootstrap=300)
+    assert pck.outcome == "not shown" and "one seed only" in pck.sentence
+
+
+def test_small_differences_on_pseudo_labels_are_not_claimed(evaluated: Write, real_root: Path) -> None:
+    near, far = load_stages([str(evaluated("near", 0.5)), str(evaluated("far", 0.5))])
+    labelled = open_labelled(real_root, "toy")
+    run = far.of("toy")[0]
+    run.predictions["joints_px"][:] = near.of("toy")[0].predictions["joints_px"]
+    run.predictions["joints_px"][:, 4] += 30  # 1 of 21 joints is wrong in every image: 4.8 points
+    run.predictions["joints_px"][6:, 4] -= 30  # and now in half of them: 2.4 points
+    true = compare(near, far, "toy", labelled, bootstrap=300)[0]
+    pseudo = compare(near, far, "toy", replace(labelled, label_kind="pseudo2d_ok"), bootstrap=300)[0]
+    assert true.difference == pseudo.difference == pytest.approx(1 / 42, abs=1e-6)
+    assert (true.outcome, pseudo.outcome) == ("better", "not shown")
+
+
+def test_other_images_than_evaluated_are_refused(evaluated: Write, real_root: Path) -> None:
+    (stage,) = load_stages([str(evaluated("dual", 2))])
+    labelled = replace(open_labelled(real_root, "toy"), files=("other.png",) * 12)
+    with pytest.raises(ValueError, match="holds other images than were evaluated"):
+        errors_of(stage.of("toy")[0], labelled)

@@ -1,0 +1,124 @@
+"""Pseudo-labels against Eq. 8 written out, the gate against a sorted list, every switch by what it changes."""
+
+import numpy as np
+import pytest
+import torch
+
+from distill.pseudo_labels import PseudoLabelConfig, PseudoLabels, QuantileGate, precision, pseudo_labels
+from distill.registration import correct
+from dualmod.prediction import Prediction
+
+FOCAL = torch.full((6,), 2.0)
+
+
+def prediction(seed: int, count: int = 6) -> Prediction:
+    """Joints near a hand's shape; the other outputs are empty maps."""
+    generator = torch.Generator().manual_seed(seed)
+    base = torch.rand(21, 2, generator=torch.Generator().manual_seed(99)) * 0.6 + 0.2
+    maps = torch.zeros(count, 1, 2, 2)
+    return Prediction(
+        joints_uv=base + 0.03 * torch.randn(count, 21, 2, generator=generator),
+        joints_depth=0.2 * torch.randn(count, 21, generator=generator),
+        heatmap_logits=torch.zeros(count, 21, 2, 2),
+        confidence=torch.ones(count, 21),
+        mask_logits=maps,
+        depth=maps,
+        embedding=torch.zeros(count, 4),
+        handedness_logit=torch.zeros(count),
+    )
+
+
+def test_label_is_the_mean_of_four_poses() -> None:
+    first, fused = prediction(0), prediction(1)
+    labels = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig())
+    rho = [correct(p.joints_uv, p.joints_depth, FOCAL) for p in (first, fused)]
+    uv = (first.joints_uv + rho[0][0] + fused.joints_uv + rho[1][0]) / 4
+    depth = (first.joints_depth + rho[0][1] + fused.joints_depth + rho[1][1]) / 4
+    torch.testing.assert_close(labels.joints_uv, uv)
+    torch.testing.assert_close(labels.joints_depth, depth)
+
+
+def test_spread_is_the_variance_written_out() -> None:
+    first, fused = prediction(0), prediction(1)
+    config = PseudoLabelConfig(registration=False, angles=False, depth_weight=0.5)
+    labels = pseudo_labels(first, fused, FOCAL, config)
+    for row in range(6):
+        total = 0.0
+        for joint in range(21):
+            poses = [torch.cat([p.joints_uv[row, joint], p.joints_depth[row, joint, None]]) for p in (first, fused)]
+            middle = (poses[0] + poses[1]) / 2
+            for pose in poses:
+                du, dv, dd = (pose - middle).tolist()
+                total += (du**2 + dv**2 + 0.5 * dd**2) / (2 * 21)
+        assert float(labels.spread[row]) == pytest.approx(total, rel=1e-4)
+
+
+def test_each_step_can_be_switched_off() -> None:
+    first, fused = prediction(0), prediction(1)
+    off = {"registration": False, "angles": False, "gate": False}
+    bare = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig(**off, second_pass=False))
+    torch.testing.assert_close(bare.joints_uv, first.joints_uv)
+    assert bare.kept.all() and bare.report == {"kept_share": 1.0, "spread": 0.0, "threshold": float("inf")}
+    two = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig(**off))
+    torch.testing.assert_close(two.joints_uv, (first.joints_uv + fused.joints_uv) / 2)
+    assert two.report["moved_by_second_pass"] > 0 and "moved_by_correction" not in two.report
+    lengths = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig(angles=False, gate=False))
+    angles = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig(registration=False, gate=False))
+    for one in (lengths, angles):
+        assert one.report["moved_by_correction"] > 0
+        assert not torch.allclose(one.joints_uv, two.joints_uv, atol=1e-4)
+    assert not torch.allclose(lengths.joints_uv, angles.joints_uv, atol=1e-4)
+
+
+def test_disagreement_is_gated_out_and_labels_carry_no_gradient() -> None:
+    first, fused = prediction(0), prediction(0)
+    first.joints_uv.requires_grad_(True)
+    shifted = fused.joints_uv.clone()
+    shifted[2] += 0.2
+    fused = Prediction(**{**vars(fused), "joints_uv": shifted})
+    config = PseudoLabelConfig(registration=False, angles=False, keep_share=0.8)
+    labels = pseudo_labels(first, fused, FOCAL, config)
+    assert labels.kept.tolist() == [True, True, False, True, True, True]
+    assert labels.report["kept_share"] == pytest.approx(5 / 6)
+    assert not labels.joints_uv.requires_grad
+
+
+def test_joints_outside_the_crop_weigh_nothing() -> None:
+    first = prediction(0)
+    first.joints_uv[0, 3] = torch.tensor([1.2, 0.5])
+    config = PseudoLabelConfig(registration=False, angles=False, second_pass=False)
+    weight = pseudo_labels(first, first, FOCAL, config).joint_weight
+    assert weight[0, 3] == 0 and weight.sum() == weight.numel() - 1
+
+
+def test_gate_is_the_quantile_of_the_latest_spreads_and_resumes() -> None:
+    rng = np.random.default_rng(0)
+    batches = [torch.from_numpy(rng.random(7)) for _ in range(9)]
+    gate, resumed = QuantileGate(0.6, 20), None
+    for step, batch in enumerate(batches):
+        kept, threshold = gate(batch)
+        latest = torch.cat(batches[: step + 1])[-20:].numpy()
+        assert threshold == pytest.approx(np.quantile(latest, 0.6))
+        assert kept.tolist() == (batch <= threshold).tolist()
+        if resumed is not None:
+            assert resumed(batch)[1] == threshold
+        if step == 4:
+            resumed = QuantileGate(0.1, 3)
+            resumed.load_state_dict(gate.state_dict())
+
+
+def test_precision_counts_right_joints_of_kept_and_left_out_samples() -> None:
+    uv = torch.zeros(2, 21, 2)
+    wrong = uv.clone()
+    wrong[1] += 0.2
+    labels = PseudoLabels(uv, uv[..., 0], torch.zeros(2), torch.tensor([True, False]), uv[..., 0], {})
+    known = torch.ones(2, 21, dtype=torch.bool)
+    assert precision(labels, wrong, known) == {"all": 0.5, "kept": 1.0, "left_out": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("keep_share", 0.0), ("keep_share", 1.1), ("window", 0), ("depth_weight", -1)]
+)
+def test_illegal_values_are_named(key: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{key}={value} is not legal"):
+        PseudoLabelConfig(**{key: value})
