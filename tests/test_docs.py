@@ -1,0 +1,101 @@
+"""The documents are true: their commands compose, their Python runs, their links lead somewhere."""
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from distill.cli import VERBS
+from synth.config import compose_config
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "LICENSES.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.S | re.M)
+
+
+def command_lines() -> list[str]:
+    """Every handbridge command that a document shows in a sh block, and in the Makefile."""
+    lines = [line for document in DOCUMENTS for block in blocks(document, "sh") for line in block.splitlines()]
+    lines += [line.strip().replace("$(BIN)/", "") for line in (ROOT / "Makefile").read_text().splitlines()]
+    return [line.replace("$(DEMO)", "runs/demo") for line in lines if line.startswith(("handbridge ", "make "))]
+
+
+def handbridge_commands() -> list[list[str]]:
+    return [shlex.split(line, comments=True)[1:] for line in command_lines() if line.startswith("handbridge ")]
+
+
+def schema_of(verb: str) -> type:
+    """The options of a verb: the class VerbConfig of its module."""
+    return getattr(importlib.import_module(VERBS[verb][0]), f"{verb.capitalize()}Config")
+
+
+@pytest.mark.parametrize("words", handbridge_commands(), ids=" ".join)
+def test_a_command_of_the_documents_composes(words: list[str]) -> None:
+    verb, *overrides = words
+    config = compose_config(verb, schema_of(verb), overrides)
+    for override in overrides:
+        key, value = override.split("=", 1)
+        if isinstance(getattr(config, key, None), str | int):
+            assert str(getattr(config, key)) == value
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_stage_is_shown_in_the_readme(verb: str) -> None:
+    assert verb in {words[0] for words in handbridge_commands()}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_preset_of_a_stage_composes(verb: str) -> None:
+    presets = sorted(path.stem for path in (ROOT / "configs" / verb).glob("preset/*.yaml"))
+    assert not presets or presets == ["demo", "laptop", "paper"]
+    shown = next(words[1:] for words in handbridge_commands() if words[0] == verb)
+    for preset in presets:
+        compose_config(verb, schema_of(verb), [*shown, f"preset={preset}"])
+
+
+def test_make_targets_of_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    shown = {shlex.split(line, comments=True)[1] for line in command_lines() if line.startswith("make ")}
+    assert shown == {"demo", "test"} and shown <= targets
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "readme"}
+    found = blocks(README, "python")
+    assert len(found) == 3
+    for block in found:
+        exec(compile(block, str(README), "exec"), names)
+    hands = names["hands"]
+    assert hands.joints_px.shape == (1, 21, 2) and hands.joints_depth.shape == (1, 21)  # type: ignore[attr-defined]
+    assert (tmp_path / "runs" / "api" / "dual" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+        path, _, anchor = target.partition("#")
+        found = (document.parent / path).resolve() if path else document
+        assert found.is_file(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", found.read_text(), re.M)
+            assert anchor in {heading.lower().replace(" ", "-") for heading in headings}, target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_paths_named_in_documents_exist(document: Path) -> None:
+    named = re.findall(r"`((?:synth|dualmod|distill|configs|tests|docs|benchmarks)/[\w./-]*)`", document.read_text())
+    missing = [path for path in named if path == path.replace("NAME", "") and "STAGE" not in path]
+    assert [path for path in missing if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_has_room_for_results() -> None:
+    text = README.read_text()
+    assert text.count("<!-- results:start -->") == text.count("<!-- results:end -->") == 1
+    assert text.index("<!-- results:start -->") < text.index("<!-- results:end -->")
