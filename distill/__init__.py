@@ -1,0 +1,1 @@
+"""Adapt to unlabelled photographs; compare stages; run the whole pipeline."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from distill.real_sets import AUTO, find_real_root, real_sets
+from distill.beside import AUTO, find_real_root, real_sets
 from synth.config import check, option, stage_main
 from synth.hand import load_hand, skin_files
 

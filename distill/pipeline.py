@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from distill.real_sets import AUTO, find_real_root, real_sets
+from distill.beside import AUTO, find_backgrounds, find_real_root, real_sets
 from distill.report.runs import load_stages
 from distill.simulated_target import NOTE, SET_NAME, split_skins
 from distill.stages import FORWARDED, Plan, Step, evaluated_folders, plan_steps
@@ -36,6 +36,7 @@ class PipelineConfig:
     preset: str = option("laptop", "size of every stage")
     seeds: list[int] = option([0, 1, 2], "seeds of the trainings; the dataset is the same for all")
     real_root: str = option(AUTO, "folder of the real image sets; auto: ../shared/real if it is there; none: simulate")
+    backgrounds: str = option(AUTO, "photos behind the renders; auto: ../shared/backgrounds/bsds500 if there; none")
     target: str = option("ntu_real,hagrid,ti1k,sign_digits", "sets in real_root, or a folder of photos, to adapt to")
     datasets: str = option("ntu_real,hagrid,ti1k,sign_digits", "labelled sets in real_root to measure on")
     simulated_samples: int = option(1200, "renders of the simulated target, where there are no real images")
@@ -89,7 +90,7 @@ def make_plan(cfg: PipelineConfig) -> Plan:
     """Where the images come from, and whether the sets that are named exist.
 
     Raises:
-        FileNotFoundError: when ``real_root`` is given and missing.
+        FileNotFoundError: when ``real_root`` or ``backgrounds`` is given and missing.
         ValueError: when a set is not in it.
     """
     out = Path(cfg.out).expanduser()
@@ -108,6 +109,7 @@ def make_plan(cfg: PipelineConfig) -> Plan:
         target=target,
         datasets=datasets,
         root=root or out / "target_sets",
+        backgrounds=find_backgrounds(cfg.backgrounds),
         simulated_samples=0 if root else cfg.simulated_samples,
         forwarded={stage: list(getattr(cfg, stage)) for stage in FORWARDED},
     )
@@ -117,7 +119,7 @@ def command_of(cfg: PipelineConfig) -> str:
     """The command line that makes these numbers again."""
     options = [f"preset={cfg.preset}", f"out={cfg.out}", f"seeds=[{','.join(map(str, cfg.seeds))}]"]
     usual = PipelineConfig(out=cfg.out)
-    for key in ("real_root", "target", "datasets"):
+    for key in ("real_root", "backgrounds", "target", "datasets"):
         if getattr(cfg, key) != getattr(usual, key):
             options.append(f"{key}={getattr(cfg, key)}")
     if not find_real_root(cfg.real_root):

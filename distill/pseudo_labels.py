@@ -28,6 +28,7 @@ class PseudoLabelConfig:
     registration: bool = option(True, "correct the bone lengths (half of rho)")
     angles: bool = option(True, "correct the joint angles (the other half of rho)")
     second_pass: bool = option(True, "take the pass with attention from predicted depth into the mean")
+    confidence: bool = option(True, "weigh each joint by the confidence of both passes (ours)")
     gate: bool = option(True, "leave out samples whose poses disagree")
     keep_share: float = option(0.7, "quantile of the spread up to which the gate keeps a sample")
     window: int = option(2048, "samples that the quantile is taken over")
@@ -48,7 +49,8 @@ class PseudoLabels:
         joints_depth: Behind the root in reference-bone lengths.
         spread: C of Eq. 9: variance of the averaged poses, mean over the joints, squared crop sides.
         kept: What the gate lets through.
-        joint_weight: 1 where the joint lies in the crop, else 0; it does not know of the gate.
+        joint_weight: 0 where the joint lies outside the crop; else its confidence over the batch's mean one, at most 2,
+            or 1 without that step. It does not know of the gate.
         report: What each step did, by name.
     """
 
@@ -118,7 +120,7 @@ def pseudo_labels(
         joints_depth=label_depth,
         spread=spread,
         kept=kept,
-        joint_weight=inside.to(label_uv),
+        joint_weight=inside * (_confidence_weight(passes) if config.confidence else torch.ones_like(label_depth)),
         report=_report(plain, corrected, spread, kept, threshold),
     )
 
@@ -144,6 +146,11 @@ def _variance(
     """Mean squared distance of the poses from their mean, in the l of section 3.1."""
     squared = ((uv - uv.mean(0)) ** 2).sum(-1) + depth_weight * (depth - depth.mean(0)) ** 2
     return squared.mean(0).mean(-1)
+
+
+def _confidence_weight(passes: list[Prediction]) -> Float[Tensor, "batch 21"]:
+    confidence = torch.stack([p.confidence for p in passes]).mean(0)
+    return (confidence / confidence.mean().clamp_min(1e-6)).clamp(max=2.0)
 
 
 def _report(

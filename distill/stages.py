@@ -72,6 +72,7 @@ class Plan:
         target: What is adapted to: a folder, or names of sets in ``root``, with commas.
         datasets: Names of the sets that are measured on, with commas.
         root: Folder of the sets.
+        backgrounds: Folder of photos behind the renders of the source; None for painted backgrounds.
         simulated_samples: Renders of the simulated target; 0 when the sets are real.
         forwarded: Options for each stage of ``FORWARDED``.
     """
@@ -82,6 +83,7 @@ class Plan:
     target: str
     datasets: str
     root: Path
+    backgrounds: Path | None
     simulated_samples: int
     forwarded: dict[str, list[str]]
 
@@ -110,7 +112,8 @@ def plan_steps(plan: Plan) -> list[Step]:
     """
     data = plan.out / "data"
     skins = [f"skins={plan.out / 'skins_source'}"] if plan.simulated_samples else []
-    steps = [_generate(plan, "data", *skins)]
+    photos = [f"background_dir={plan.backgrounds}"] if plan.backgrounds else []
+    steps = [_generate(plan, "data", *skins, *photos)]
     if plan.simulated_samples:
         steps += _simulated(plan)
     for seed in plan.seeds:

@@ -14,10 +14,8 @@ from dualmod.data.augment import AugmentConfig, rgb_tensor
 from dualmod.data.crop import crop_matrix, crop_side_px, invert_affine, joints_box, px_from_uv, uv_from_px, warp
 from dualmod.data.real import UnlabelledImages
 from dualmod.data.texture import change_texture
+from dualmod.lift import ASSUMED_FOCAL
 from dualmod.predictor import HandEstimates, Predictor
-
-ASSUMED_FOCAL = 1.2
-"""Focal length in sides of the photo where K is not known: a horizontal view of 45 degrees."""
 
 
 @dataclass(frozen=True)

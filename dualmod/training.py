@@ -5,6 +5,7 @@ the batches that it would have seen.
 """
 
 import json
+import logging
 import math
 import time
 import warnings
@@ -150,6 +151,8 @@ def run_training(
         loader_workers: Processes that make batches.
         description: Shown by the progress bar.
     """
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     lightning.seed_everything(seed, verbose=False)
     last = out / LAST_CHECKPOINT
     saver = ModelCheckpoint(

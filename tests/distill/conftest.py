@@ -25,7 +25,7 @@ def real_root(tmp_path: Path) -> Path:
     for file in files:
         cv2.imwrite(str(folder / file), rng.integers(0, 255, (48, 48, 3), dtype=np.uint8))
     K = np.array([[60.0, 0, 23.5], [0, 60.0, 23.5], [0, 0, 1]])
-    xyz = rng.normal(0, 0.03, (count, 21, 3)) + [0, 0, 0.4]
+    xyz = rng.normal(0, 0.03, (count, 21, 3)) + np.array([0, 0, 0.4])
     projected = xyz @ K.T
     test = np.arange(count) < NUM_IMAGES
     np.savez(

@@ -1,5 +1,7 @@
 """Pseudo-labels against Eq. 8 written out, the gate against a sorted list, every switch by what it changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +124,16 @@ def test_precision_counts_right_joints_of_kept_and_left_out_samples() -> None:
 def test_illegal_values_are_named(key: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{key}={value} is not legal"):
         PseudoLabelConfig(**{key: value})
+
+
+def test_sure_joints_weigh_more_up_to_twice_the_mean() -> None:
+    confidence = torch.full((6, 21), 0.2)
+    confidence[:, 3], confidence[:, 4] = 0.1, 0.9
+    sure = replace(prediction(0), confidence=confidence, joints_uv=torch.full((6, 21, 2), 0.5))
+    weight = pseudo_labels(sure, sure, FOCAL, PseudoLabelConfig(registration=False, angles=False)).joint_weight
+    mean = float(confidence.mean())
+    assert weight[0, 0].item() == pytest.approx(0.2 / mean)
+    assert weight[0, 3].item() == pytest.approx(0.1 / mean)
+    assert weight[0, 4].item() == 2.0
+    even = PseudoLabelConfig(registration=False, angles=False, confidence=False)
+    assert (pseudo_labels(sure, sure, FOCAL, even).joint_weight == 1).all()
