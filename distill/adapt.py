@@ -37,11 +37,13 @@ class DistillConfig:
     teacher_decay: float = option(0.98, "decay of the averaged teacher that makes the labels; 0: the live network")
     pseudo_label_weight: float = option(1.0, "weight of the pseudo-labels, lambda_l")
     consistency_weight: float = option(0.2, "weight of the consistency between the passes, lambda_f")
+    sure_hands_share: float = option(0.7, "share of the photos to learn from: those surely left or right")
     pseudo: PseudoLabelConfig = option(PseudoLabelConfig(), "how pseudo-labels are denoised")
     source: MethodConfig = option(MethodConfig(), "supervision by synthetic images that is kept on")
 
     def __post_init__(self) -> None:
         check(0 <= self.teacher_decay < 1, "method.teacher_decay", self.teacher_decay, "in [0, 1)")
+        check(0 < self.sure_hands_share <= 1, "method.sure_hands_share", self.sure_hands_share, "in (0, 1]")
         for key in ("pseudo_label_weight", "consistency_weight"):
             check(getattr(self, key) >= 0, f"method.{key}", getattr(self, key), "0 or more")
 
@@ -162,7 +164,14 @@ def adapt(config: AdaptConfig) -> Path:
     targets = None
     if config.method.use_target:
         located = locate_hands(Predictor(net, device), images)
-        targets = TargetBatches(images, located, augment, batch_size=config.target_batch_size, seed=config.seed)
+        targets = TargetBatches(
+            images,
+            located,
+            augment,
+            batch_size=config.target_batch_size,
+            seed=config.seed,
+            sure_share=config.method.sure_hands_share,
+        )
     module = AdaptModule(net.cpu(), config)
     run_training(
         module,

@@ -26,11 +26,13 @@ class LocatedHands:
         boxes_px: Box of the joints in pixels of the photo, mirrored where ``mirrored``.
         mirrored: The photo shows a left hand: training mirrors it.
         confidence: Mean confidence of the joints.
+        certainty: How sure it is which hand it is: 0 for no idea, 1 for certain.
     """
 
     boxes_px: Float[np.ndarray, "images 4"]
     mirrored: Bool[np.ndarray, "images"]
     confidence: Float[np.ndarray, "images"]
+    certainty: Float[np.ndarray, "images"]
 
 
 def locate_hands(predictor: Predictor, images: UnlabelledImages) -> LocatedHands:
@@ -48,6 +50,7 @@ def locate_hands(predictor: Predictor, images: UnlabelledImages) -> LocatedHands
         boxes_px=np.where(mirrored[:, None], flipped, boxes),
         mirrored=mirrored,
         confidence=np.where(surer, second.confidence.mean(1), first.confidence.mean(1)),
+        certainty=np.abs(2 * np.where(surer, second.right_probability, first.right_probability) - 1),
     )
 
 
@@ -79,15 +82,24 @@ class TargetBatches:
     """Batch ``step`` of the unlabelled hands: a pure function of the seed and the step."""
 
     def __init__(
-        self, images: UnlabelledImages, hands: LocatedHands, augment: AugmentConfig, *, batch_size: int, seed: int
+        self,
+        images: UnlabelledImages,
+        hands: LocatedHands,
+        augment: AugmentConfig,
+        *,
+        batch_size: int,
+        seed: int,
+        sure_share: float = 1.0,
     ):
         self.images, self.hands, self.augment = images, hands, augment
         self.batch_size, self.seed = batch_size, seed
+        # a hand taken for the other one teaches the mirror image of its pose: leave out the least certain
+        self.rows = np.sort(np.argsort(-hands.certainty, kind="stable")[: max(1, round(sure_share * len(images)))])
 
     def __call__(self, step: int) -> TargetBatch:
         """The batch of a step."""
         rng = np.random.default_rng([self.seed, step, 3])
-        rows = [self._views(int(i), rng) for i in rng.choice(len(self.images), self.batch_size, replace=True)]
+        rows = [self._views(int(i), rng) for i in rng.choice(self.rows, self.batch_size, replace=True)]
         weak, strong, matrices, focal = zip(*rows, strict=True)
         donors = np.roll(np.arange(len(rows)), 1)
         textured = [

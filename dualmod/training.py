@@ -4,6 +4,7 @@ A step's batch is a pure function of (seed, step), so that a run which was kille
 the batches that it would have seen.
 """
 
+import abc
 import json
 import logging
 import math
@@ -59,20 +60,17 @@ class Steps(Dataset):
         return self.batch_of_step(min(self.first + index, self.last - 1))
 
 
-class TrainingModule(lightning.LightningModule):
-    """A module whose loss is a sum of named terms.
-
-    Subclasses implement ``losses``.
-    """
+class TrainingModule(lightning.LightningModule, abc.ABC):
+    """A module whose loss is a sum of named terms."""
 
     def __init__(self, optimizer: OptimizerConfig, max_steps: int):
         super().__init__()
         self.optimizer_config, self.max_steps = optimizer, max_steps
 
+    @abc.abstractmethod
     def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
         """The weighted loss terms of one batch by name; their sum is minimised. Names that start with ``_`` are only
         logged."""
-        raise NotImplementedError  # pragma: no cover - every subclass has its own
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         terms = self.losses(batch, self.global_step)

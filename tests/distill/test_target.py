@@ -12,7 +12,8 @@ SIDE = 64
 
 def batches(images, *, mirrored=False, augment=None) -> TargetBatches:
     count = len(images)
-    hands = LocatedHands(np.tile([60.0, 50.0, 140.0, 130.0], (count, 1)), np.full(count, mirrored), np.ones(count))
+    boxes, ones = np.tile([60.0, 50.0, 140.0, 130.0], (count, 1)), np.ones(count)
+    hands = LocatedHands(boxes, np.full(count, mirrored), ones, ones)
     return TargetBatches(images, hands, augment or AugmentConfig(crop_px=SIDE), batch_size=3, seed=4)
 
 
@@ -55,3 +56,13 @@ def test_a_step_always_gives_the_same_batch_and_another_step_another():
 def test_focal_is_in_sides_of_the_weak_crop():
     focal = batches([dot_photo(100, 90)])(0).focal
     assert ((focal > 1.2 * 200 / (1.75 * 80) - 0.01) & (focal < 1.2 * 200 / (1.45 * 80) + 0.01)).all()
+
+
+def test_photos_of_an_unsure_hand_are_left_out():
+    certainty = np.array([0.9, 0.1, 0.8, 0.2])
+    hands = LocatedHands(np.tile([60.0, 50.0, 140.0, 130.0], (4, 1)), np.zeros(4, bool), np.ones(4), certainty)
+    images = [np.full((200, 200, 3), 50 * k, np.uint8) for k in range(4)]
+    plain = AugmentConfig(crop_px=SIDE, view_strength=0.0)
+    source = TargetBatches(images, hands, plain, batch_size=8, seed=0, sure_share=0.5)
+    seen = {round(float(v) * 255) for step in range(3) for v in source(step).weak.mean((1, 2, 3))}
+    assert seen == {0, 100}

@@ -1,9 +1,12 @@
 """The predictor's geometry: mirrored hands and crops map back to the photo."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from dualmod.predictor import Predictor
+from dualmod.predictor import Predictor, right_probability
 
 
 def predictor(net) -> Predictor:
@@ -31,6 +34,13 @@ def test_unknown_hands_are_judged_by_photo_and_mirror_image_alike(tiny_net):
     other = predictor(tiny_net).predict([np.ascontiguousarray(photo[:, ::-1])], box)
     np.testing.assert_allclose(one.right_probability, 1 - other.right_probability, atol=1e-5)
     np.testing.assert_allclose(one.joints_px[..., 0], 63 - other.joints_px[..., 0], atol=1e-3)
+
+
+def test_handedness_adds_the_outputs_log_odds_to_those_of_the_pose(tiny_net):
+    plain = tiny_net.eval()(torch.rand(2, 3, 64, 64))
+    surer = replace(plain, confidence=plain.confidence / 2, handedness_logit=plain.handedness_logit - 3.0)
+    expected = torch.sigmoid(torch.tensor(1.5 + math.log(2)))
+    torch.testing.assert_close(right_probability(plain, surer), expected.expand(2))
 
 
 def test_batches_do_not_change_the_result(tiny_net):
