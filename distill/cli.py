@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -18,11 +19,11 @@ VERBS = {
     "doctor": ("distill.doctor", "say what is missing on this machine and the line that mends it"),
 }
 """Verb -> module (imported when it is called, so that help is quick) and what it does."""
-USAGE_ERROR = 2
+USAGE_ERROR = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a verb and return its exit status; 2 for a verb that does not exist."""
+    """Run a verb and return its exit status; 1 for a verb that does not exist."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         sys.stdout.write(usage())
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         meant = f"did you mean {near[0]}? " if near else ""
         sys.stderr.write(f"handbridge: {verb} is no verb; {meant}legal: {', '.join(VERBS)}\n")
         return USAGE_ERROR
+    # OpenMP threads that spin while they wait halve the speed as soon as another process wants a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         module = importlib.import_module(VERBS[verb][0])
     except ModuleNotFoundError as error:
