@@ -16,8 +16,9 @@ from synth.render.kernels.jit import exact_kernel, inlined
 _MIN_DOUBLE_AREA = 1e-12
 """In squared samples; a smaller triangle holds no sample and its depth gradient would overflow."""
 
-_LEVEL = 1e-9
-"""In samples; an edge that rises by less has no slope that could be computed."""
+_LEVEL = 1e-30
+"""In samples; an edge that rises by less has no slope that could be computed. So small that a triangle with two level
+edges is below ``_MIN_DOUBLE_AREA``: any other has an edge that bounds each side."""
 
 
 @exact_kernel
