@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from distill.pseudo_labels import PseudoLabelConfig, QuantileGate, pseudo_labels
-from distill.self_distillation import consistency_loss, pseudo_label_loss
+from distill.self_distillation import consistency_loss, handedness_pseudo_loss, pseudo_label_loss
 from distill.target import TargetBatch, TargetBatches, locate_hands
 from dualmod.checkpoint import choose_device, load_network, read_notes, save_network
 from dualmod.data.augment import AugmentConfig
@@ -21,8 +22,9 @@ from dualmod.data.real import open_target
 from dualmod.data.synthetic import PairedBatches, SyntheticHands
 from dualmod.held_out import held_out_error
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import MethodConfig, objective
-from dualmod.predictor import Predictor
+from dualmod.objective import MethodConfig, mirrored_rows, objective
+from dualmod.prediction import Prediction
+from dualmod.predictor import Predictor, choose, right_probability
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.training import OptimizerConfig, TrainingModule, run_training
 from synth.config import check, option, required, stage_main
@@ -37,7 +39,7 @@ class DistillConfig:
     teacher_decay: float = option(0.98, "decay of the averaged teacher that makes the labels; 0: the live network")
     pseudo_label_weight: float = option(1.0, "weight of the pseudo-labels, lambda_l")
     consistency_weight: float = option(0.2, "weight of the consistency between the passes, lambda_f")
-    sure_hands_share: float = option(0.7, "share of the photos to learn from: those surely left or right")
+    sure_hands_share: float = option(0.7, "share of the photos to learn from: those most surely left or right")
     pseudo: PseudoLabelConfig = option(PseudoLabelConfig(), "how pseudo-labels are denoised")
     source: MethodConfig = option(MethodConfig(), "supervision by synthetic images that is kept on")
 
@@ -89,7 +91,9 @@ class AdaptModule(TrainingModule):
         super().__init__(config.optimizer, config.max_steps)
         self.net, self.config, self.method = net, config, config.method
         self.teacher = copy.deepcopy(net).requires_grad_(False).eval()
-        self.gate = QuantileGate(config.method.pseudo.keep_share, config.method.pseudo.window)
+        pseudo = config.method.pseudo
+        self.gate = QuantileGate(pseudo.keep_share, pseudo.window)
+        self.sure_gate = QuantileGate(config.method.sure_hands_share, pseudo.window)
 
     def on_train_start(self) -> None:
         self.net.train()
@@ -109,26 +113,42 @@ class AdaptModule(TrainingModule):
     def _target_losses(self, target: TargetBatch) -> dict[str, Tensor]:
         teacher = self.teacher if self.method.teacher_decay > 0 else self.net
         with torch.no_grad():
-            first = teacher(target.weak)
+            target, first, sure = self._as_right_hands(teacher, target)
             fused, _, _ = teacher.second_pass(target.weak, first)
         labels = pseudo_labels(first, fused, target.focal, self.method.pseudo, gate=self.gate)
+        labels = replace(labels, kept=labels.kept & sure)
         first = self.net(target.strong)
         fused, from_depth, _ = self.net.second_pass(target.strong, first)
         supervision = self.method.source.supervision
         pseudo = torch.stack(
             [pseudo_label_loss(p, labels, target.A_strong_weak, supervision) for p in (first, fused, from_depth)]
         ).sum()
+        left = self.net.encode_rgb(mirrored_rows(target.strong, self.method.source.mirrored_share))
+        hand = handedness_pseudo_loss(first.handedness_logit, self.net.handedness(left.pooled)[:, 0], sure)
         return {
             "pseudo_label": self.method.pseudo_label_weight * pseudo,
+            "pseudo_handedness": self.method.pseudo_label_weight * self.method.source.handedness_weight * hand,
             "consistency": self.method.consistency_weight * consistency_loss(first, fused, supervision),
             **{f"_{name}": first.depth.new_tensor(value) for name, value in labels.report.items()},
         }
 
+    def _as_right_hands(
+        self, teacher: DualModalityNet, target: TargetBatch
+    ) -> tuple[TargetBatch, Prediction, Bool[Tensor, "batch"]]:
+        """The photos with those mirrored in which the teacher sees a left hand, its plain prediction on them, and
+        whether it is sure enough: a hand taken for the other one teaches the mirror image of its pose."""
+        plain, flipped = teacher(target.weak), teacher(target.weak.flip(-1))
+        right = right_probability(plain, flipped)
+        sure, _ = self.sure_gate(-(right - 0.5).abs())
+        left = right < 0.5
+        return target.mirrored(left), choose(plain, flipped, left), sure
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["gate"] = self.gate.state_dict()
+        checkpoint["gates"] = [gate.state_dict() for gate in (self.gate, self.sure_gate)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.gate.load_state_dict(checkpoint["gate"])
+        for gate, state in zip((self.gate, self.sure_gate), checkpoint["gates"], strict=True):
+            gate.load_state_dict(state)
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         decay = self.method.teacher_decay
@@ -163,15 +183,8 @@ def adapt(config: AdaptConfig) -> Path:
     augment = replace(config.augment, crop_px=net.config.image_size)
     targets = None
     if config.method.use_target:
-        located = locate_hands(Predictor(net, device), images)
-        targets = TargetBatches(
-            images,
-            located,
-            augment,
-            batch_size=config.target_batch_size,
-            seed=config.seed,
-            sure_share=config.method.sure_hands_share,
-        )
+        boxes_px = locate_hands(Predictor(net, device), images)
+        targets = TargetBatches(images, boxes_px, augment, batch_size=config.target_batch_size, seed=config.seed)
     module = AdaptModule(net.cpu(), config)
     run_training(
         module,

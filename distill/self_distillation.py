@@ -1,7 +1,8 @@
-"""The losses on unlabelled images: pseudo-labels and the consistency of the two passes."""
+"""The losses on unlabelled images: pseudo-labels, which hand it is, and the consistency of the two passes."""
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from distill.pseudo_labels import PseudoLabels
 from dualmod.losses.heatmap import heatmap_cross_entropy
@@ -45,3 +46,20 @@ def consistency_loss(first: Prediction, fused: Prediction, config: SupervisionCo
     mask = (first.mask_logits.sigmoid() - fused.mask_logits.sigmoid()).abs().mean()
     depth = (first.depth - fused.depth).abs().mean()
     return config.pose_weight * pose + config.mask_weight * mask + config.depth_weight * depth
+
+
+def handedness_pseudo_loss(
+    right_logits: Float[Tensor, "batch"], left_logits: Float[Tensor, "mirrored"], sure: Bool[Tensor, "batch"]
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy of the handedness output on photos (ours); each hand counts half, as for synthetic images.
+
+    Args:
+        right_logits: Of the photos, mirrored where the teacher sees a left hand: all should be right hands.
+        left_logits: Of the first of them, mirrored once more.
+        sure: Photos of which the teacher is sure enough; the others don't count.
+    """
+
+    def mean(losses: Tensor) -> Tensor:
+        return (losses * sure[: len(losses)]).mean()
+
+    return (mean(functional.softplus(-right_logits)) + mean(functional.softplus(left_logits))) / 2

@@ -1,6 +1,6 @@
-"""Unlabelled photographs as training data: where the hand is, which hand it is, and a weak and a strong view of it.
+"""Unlabelled photographs as training data: where the hand is, and a weak and a strong view of it.
 
-No label enters here: boxes and handedness come from the network that is to be adapted.
+No label enters here: boxes come from the network that is to be adapted.
 """
 
 from dataclasses import dataclass, fields
@@ -18,45 +18,19 @@ from dualmod.lift import ASSUMED_FOCAL
 from dualmod.predictor import HandEstimates, Predictor
 
 
-@dataclass(frozen=True)
-class LocatedHands:
-    """Where the start network sees the hand of each photo.
-
-    Attributes:
-        boxes_px: Box of the joints in pixels of the photo, mirrored where ``mirrored``.
-        mirrored: The photo shows a left hand: training mirrors it.
-        confidence: Mean confidence of the joints.
-        certainty: How sure it is which hand it is: 0 for no idea, 1 for certain.
-    """
-
-    boxes_px: Float[np.ndarray, "images 4"]
-    mirrored: Bool[np.ndarray, "images"]
-    confidence: Float[np.ndarray, "images"]
-    certainty: Float[np.ndarray, "images"]
-
-
-def locate_hands(predictor: Predictor, images: UnlabelledImages) -> LocatedHands:
-    """Find the hand from the whole photo, then once more from a crop about it; the surer of the two stays."""
+def locate_hands(predictor: Predictor, images: UnlabelledImages) -> Float[np.ndarray, "images 4"]:
+    """Box of each photo's hand in pixels: found from the whole photo, then once more from a crop about it; the surer of
+    the two stays."""
     photos = [images[i] for i in range(len(images))]
-    whole = np.stack([_whole_box(photo, predictor.crop_margin) for photo in photos])
-    first = predictor.predict(photos, whole)
+    first = predictor.predict(photos, np.stack([_whole_box(photo, predictor.crop_margin) for photo in photos]))
     second = predictor.predict(photos, _boxes(first))
     surer = second.confidence.mean(1) > first.confidence.mean(1)
-    boxes = np.where(surer[:, None], _boxes(second), _boxes(first))
-    mirrored = np.where(surer, second.mirrored, first.mirrored).astype(bool)
-    widths = np.array([photo.shape[1] for photo in photos])
-    flipped = np.stack([widths - 1 - boxes[:, 2], boxes[:, 1], widths - 1 - boxes[:, 0], boxes[:, 3]], 1)
-    return LocatedHands(
-        boxes_px=np.where(mirrored[:, None], flipped, boxes),
-        mirrored=mirrored,
-        confidence=np.where(surer, second.confidence.mean(1), first.confidence.mean(1)),
-        certainty=np.abs(2 * np.where(surer, second.right_probability, first.right_probability) - 1),
-    )
+    return np.where(surer[:, None], _boxes(second), _boxes(first))
 
 
 @dataclass(frozen=True)
 class TargetBatch:
-    """Two views of unlabelled hands, all as right hands.
+    """Two views of unlabelled hands.
 
     Attributes:
         weak: Nearly upright crops in [0, 1], on which pseudo-labels are made.
@@ -77,6 +51,22 @@ class TargetBatch:
         """The batch on another device (Lightning calls it)."""
         return TargetBatch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
+    def mirrored(self, rows: Bool[Tensor, "batch"]) -> "TargetBatch":
+        """The batch with those ``rows`` mirrored in both views."""
+        flip = rows[:, None, None, None]
+        # M A M with M: u -> 1 - u on both sides of the map
+        linear, shift = self.A_strong_weak[:, :, :2], self.A_strong_weak[:, :, 2]
+        sign = linear.new_tensor([-1.0, 1.0])
+        moved_linear = linear * sign[:, None] * sign
+        moved_shift = (shift + linear[:, :, 0]) * sign + linear.new_tensor([1.0, 0.0])
+        moved = torch.cat([moved_linear, moved_shift[:, :, None]], 2)
+        return TargetBatch(
+            weak=torch.where(flip, self.weak.flip(-1), self.weak),
+            strong=torch.where(flip, self.strong.flip(-1), self.strong),
+            A_strong_weak=torch.where(rows[:, None, None], moved, self.A_strong_weak),
+            focal=self.focal,
+        )
+
 
 class TargetBatches:
     """Batch ``step`` of the unlabelled hands: a pure function of the seed and the step."""
@@ -84,22 +74,19 @@ class TargetBatches:
     def __init__(
         self,
         images: UnlabelledImages,
-        hands: LocatedHands,
+        boxes_px: Float[np.ndarray, "images 4"],
         augment: AugmentConfig,
         *,
         batch_size: int,
         seed: int,
-        sure_share: float = 1.0,
     ):
-        self.images, self.hands, self.augment = images, hands, augment
+        self.images, self.boxes_px, self.augment = images, boxes_px, augment
         self.batch_size, self.seed = batch_size, seed
-        # a hand taken for the other one teaches the mirror image of its pose: leave out the least certain
-        self.rows = np.sort(np.argsort(-hands.certainty, kind="stable")[: max(1, round(sure_share * len(images)))])
 
     def __call__(self, step: int) -> TargetBatch:
         """The batch of a step."""
         rng = np.random.default_rng([self.seed, step, 3])
-        rows = [self._views(int(i), rng) for i in rng.choice(self.rows, self.batch_size, replace=True)]
+        rows = [self._views(int(i), rng) for i in rng.integers(len(self.images), size=self.batch_size)]
         weak, strong, matrices, focal = zip(*rows, strict=True)
         donors = np.roll(np.arange(len(rows)), 1)
         textured = [
@@ -114,9 +101,7 @@ class TargetBatches:
         )
 
     def _views(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-        image, box = self.images[index], self.hands.boxes_px[index]
-        if self.hands.mirrored[index]:
-            image = np.ascontiguousarray(image[:, ::-1])
+        image, box = self.images[index], self.boxes_px[index]
         side = self.augment.crop_px
         weak_side = crop_side_px(box, rng.uniform(1.45, 1.75))
         A_weak_image = _jittered_crop(box, weak_side, 0.03, 0.0, side, rng)

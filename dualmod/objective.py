@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -58,7 +59,7 @@ def objective(net: DualModalityNet, view: HandBatch, view_plus: HandBatch, confi
         latents["depth"], attention = net.encode_depth(torch.cat([b.depth for b in pair]))
     if config.fused_branch:
         rgb_inputs.append(rgb)
-    mirrored = mirrored_rows(view, config.mirrored_share)
+    mirrored = mirrored_rows(view.rgb, config.mirrored_share)
     rgb_inputs.append(mirrored)
     encoded = net.encode_rgb(torch.cat(rgb_inputs), _attention(attention, config, 2 * count, len(mirrored)))
     latents["rgb"] = _rows(encoded, slice(0, 2 * count))
@@ -79,9 +80,9 @@ def objective(net: DualModalityNet, view: HandBatch, view_plus: HandBatch, confi
     return losses | {"handedness": config.handedness_weight * handedness}
 
 
-def mirrored_rows(view: HandBatch, share: float) -> Tensor:
-    """The first ``share`` of the batch's images mirrored: left hands for the handedness output."""
-    return view.rgb[: max(1, round(share * len(view)))].flip(-1)
+def mirrored_rows(rgb: Float[Tensor, "batch 3 side side"], share: float) -> Float[Tensor, "mirrored 3 side side"]:
+    """The first ``share`` of the images mirrored: left hands for the handedness output."""
+    return rgb[: max(1, round(share * len(rgb)))].flip(-1)
 
 
 def _contrast(predictions: dict[str, Prediction], count: int, config: MethodConfig) -> dict[str, Tensor]:

@@ -53,7 +53,9 @@ class Encoder(nn.Module):
         for index, stage in enumerate(self.stages):
             image = self._run(index, stage, image)
             if attention is not None:
-                image = image * attention[index]
+                # no gradient enters the depth encoder through frozen stages: it would cost their backward pass
+                frozen = index < self.frozen_stages
+                image = image * (attention[index].detach() if frozen else attention[index])
             features.append(image)
         return features
 

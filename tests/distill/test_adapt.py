@@ -10,8 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from distill.adapt import AdaptConfig, AdaptModule, DistillConfig, adapt, main
+from distill.target import TargetBatch
 from dualmod.checkpoint import save_network
 from dualmod.data.real import ANNOTATIONS
+from dualmod.predictor import right_probability
 
 
 @pytest.fixture
@@ -56,6 +58,7 @@ def test_reports_what_the_gate_keeps(start, tiny_data, photos, tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()]
     assert 0 < rows[-1]["kept_share"] <= 1
     assert rows[-1]["pseudo_label"] > 0
+    assert rows[-1]["pseudo_handedness"] > 0
 
 
 def test_the_control_has_no_term_of_the_target(start, tiny_data, photos, tmp_path):
@@ -74,6 +77,28 @@ def test_the_teacher_follows_the_student_by_its_decay(tiny_net):
     module.on_train_batch_end()
     expected = before + 1 - module.method.teacher_decay
     torch.testing.assert_close(dict(module.teacher.named_parameters())[name].detach(), expected)
+
+
+def test_photos_are_taken_as_the_hand_that_the_teacher_sees(tiny_net):
+    """Mirrored photos give the same labels, and the least sure share is left out."""
+    module = AdaptModule(tiny_net, AdaptConfig(checkpoint="", source="", target="", out=""))
+    torch.manual_seed(0)
+    side = tiny_net.config.image_size
+    weak, strong = torch.rand(10, 3, side, side), torch.rand(10, 3, side, side)
+    target = TargetBatch(weak, strong, torch.eye(2, 3).expand(10, 2, 3), torch.ones(10))
+    everything = torch.ones(10, dtype=torch.bool)
+    with torch.no_grad():
+        seen, first, sure = module._as_right_hands(module.teacher, target)
+        seen_mirrored, first_mirrored, _ = module._as_right_hands(module.teacher, target.mirrored(everything))
+        chances = right_probability(module.teacher(seen.weak), module.teacher(seen.weak.flip(-1)))
+        plain = module.teacher(seen.weak)
+    assert (chances >= 0.5).all()
+    torch.testing.assert_close(first.joints_uv, plain.joints_uv, atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen_mirrored.weak, seen.weak)
+    torch.testing.assert_close(seen_mirrored.strong, seen.strong)
+    torch.testing.assert_close(first_mirrored.joints_uv, first.joints_uv, atol=1e-4, rtol=0)
+    assert sure.sum() == 7
+    assert chances[sure].min() >= chances[~sure].max()
 
 
 @pytest.mark.parametrize(
