@@ -60,7 +60,7 @@ class AdaptConfig:
     out: str = required("folder for the checkpoint and the logs")
     target_root: str = option("", "folder that holds the real sets named in target")
     seed: int = option(0, "seed of order and augmentation")
-    max_steps: int = option(120, "optimisation steps")
+    max_steps: int = option(200, "optimisation steps")
     source_batch_size: int = option(16, "synthetic samples in a step, each in two views")
     target_batch_size: int = option(32, "photos in a step; the control takes half as many more synthetic samples")
     holdout: float = option(0.04, "share of the dataset that is kept out for testing")

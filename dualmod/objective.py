@@ -24,7 +24,7 @@ class MethodConfig:
     contrast_weight: float = option(0.1, "weight of the contrastive terms as batch means, lambda_c")
     temperature: float = option(0.5, "temperature of NT-Xent")
     handedness_weight: float = option(0.5, "weight of the handedness output")
-    mirrored_share: float = option(0.25, "mirrored images added for handedness, as a share of the batch")
+    mirrored_share: float = option(0.5, "mirrored images added for handedness, as a share of the batch")
     supervision: SupervisionConfig = option(SupervisionConfig(), "weights of pose, mask and depth")
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ class PretrainConfig:
     out: str = required("folder for the checkpoint and the logs")
     seed: int = option(0, "seed of weights, order and augmentation")
     init: str = option("", "checkpoint to start from instead of the backbones' own weights")
-    max_steps: int = option(500, "optimisation steps")
+    max_steps: int = option(800, "optimisation steps")
     batch_size: int = option(16, "samples in a step, each seen in two views")
     holdout: float = option(0.04, "share of the dataset that is kept out for testing")
     save_every: int = option(100, "steps between checkpoints to resume from")

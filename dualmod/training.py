@@ -33,7 +33,7 @@ METRICS_FILE = "metrics.jsonl"
 class OptimizerConfig:
     """AdamW with linear warm-up and cosine decay to 2 % of the learning rate."""
 
-    learning_rate: float = option(1e-3, "peak learning rate")
+    learning_rate: float = option(3e-3, "peak learning rate")
     weight_decay: float = option(0.01, "weight decay")
     warmup_steps: int = option(50, "steps of linear warm-up")
     clip_norm: float = option(5.0, "largest norm of the gradient")
