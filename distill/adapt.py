@@ -61,8 +61,8 @@ class AdaptConfig:
     target_root: str = option("", "folder that holds the real sets named in target")
     seed: int = option(0, "seed of order and augmentation")
     max_steps: int = option(200, "optimisation steps")
-    source_batch_size: int = option(16, "synthetic samples in a step, each in two views")
-    target_batch_size: int = option(32, "photos in a step; the control takes half as many more synthetic samples")
+    source_batch_size: int = option(24, "synthetic samples in a step, each in two views")
+    target_batch_size: int = option(16, "photos in a step; the control takes half as many more synthetic samples")
     holdout: float = option(0.04, "share of the dataset that is kept out for testing")
     frozen_statistics: bool = option(True, "keep the normalisation statistics of the start checkpoint")
     save_every: int = option(50, "steps between checkpoints to resume from")
@@ -114,7 +114,7 @@ class AdaptModule(TrainingModule):
         teacher = self.teacher if self.method.teacher_decay > 0 else self.net
         with torch.no_grad():
             target, first, sure = self._as_right_hands(teacher, target)
-            fused, _, _ = teacher.second_pass(target.weak, first)
+            fused = teacher.second_pass(target.weak, first)[0] if self.method.pseudo.second_pass else None
         labels = pseudo_labels(first, fused, target.focal, self.method.pseudo, gate=self.gate)
         labels = replace(labels, kept=labels.kept & sure)
         first = self.net(target.strong)

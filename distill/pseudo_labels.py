@@ -88,7 +88,7 @@ class QuantileGate:
 @torch.no_grad()
 def pseudo_labels(
     first: Prediction,
-    fused: Prediction,
+    fused: Prediction | None,
     focal_crop_units: Float[Tensor, "batch"],
     config: PseudoLabelConfig,
     *,
@@ -98,12 +98,13 @@ def pseudo_labels(
 
     Args:
         first: Plain predictions, y_R.
-        fused: Predictions with attention from the depth that ``first`` predicts, y_F.
+        fused: Predictions with attention from the depth that ``first`` predicts, y_F; None leaves them out, like
+            ``second_pass=false``.
         focal_crop_units: Focal length over the crop's side, both in pixels of the photo; assumed where not known.
         config: The steps.
         gate: Remembers the spread of earlier batches; None takes the quantile within this batch.
     """
-    passes = [first, fused] if config.second_pass else [first]
+    passes = [first] if fused is None or not config.second_pass else [first, fused]
     plain = [(p.joints_uv, p.joints_depth) for p in passes]
     rho = config.registration or config.angles
     options = {"lengths": config.registration, "angles": config.angles}
