@@ -44,7 +44,7 @@ class GenerateConfig:
     out: str = required("folder of the dataset")
     num_samples: int = option(14_000, "number of images")
     seed: int = option(0, "seed of the dataset; with a sample's index it determines the sample")
-    image_size: int = option(128, "side of the square images, pixels")
+    image_size: int = option(192, "side of the square images, pixels")
     hand: str = option("open", "open (shipped), or an npz file in MANO's format")
     renderer: str = option("raster", "renderer by name")
     workers: int = option(2, "processes")

@@ -42,8 +42,8 @@ class Backgrounds:
             paint_person(rng, image)
             kind += "+person"
         image = _lit(rng, image, light)
-        if rng.random() < 0.6:
-            image = cv2.GaussianBlur(image, (0, 0), len(image) / 128 * rng.uniform(0.3, 3.0))
+        if rng.random() < 0.4:
+            image = cv2.GaussianBlur(image, (0, 0), len(image) / 128 * rng.uniform(0.2, 1.8))
         if len(image) != self._size_px:
             image = cv2.resize(image, (self._size_px, self._size_px), interpolation=cv2.INTER_LINEAR)
         return image, kind

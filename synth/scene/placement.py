@@ -13,8 +13,8 @@ from synth.scene.camera import Camera
 class PlacementOptions:
     """How large and where the hand appears."""
 
-    min_fill: float = option(0.34, "smallest share of the image's side that the joints' box spans")
-    max_fill: float = option(0.6, "largest share of the image's side that the joints' box spans")
+    min_fill: float = option(0.4, "smallest share of the image's side that the joints' box spans")
+    max_fill: float = option(0.66, "largest share of the image's side that the joints' box spans")
     min_distance_m: float = option(0.3, "smallest distance of the hand from the camera, metres")
     max_distance_m: float = option(0.9, "largest distance of the hand from the camera, metres")
     centre_jitter: float = option(0.05, "sigma of the hand's place in the image, in image sides")

@@ -19,9 +19,9 @@ REFERENCE_PX = 128
 class RgbOptions:
     """How strong the camera's faults are; all 0 leaves the rendered image as it is."""
 
-    blur_px: float = option(0.75, "largest sigma of the focus blur, pixels of a 128 px image")
+    blur_px: float = option(0.75, "largest sigma of the focus blur, pixels of a 128 px image; most are far sharper")
     motion_blur_share: float = option(0.08, "share of images with motion blur")
-    low_resolution_share: float = option(0.3, "share of images that were enlarged from fewer pixels")
+    low_resolution_share: float = option(0.1, "share of images that were enlarged from fewer pixels")
     noise: float = option(0.014, "largest sigma of the read noise, as a share of white")
     colour_cast: float = option(0.035, "sigma of the white balance's error, logarithm of the channel gains")
     contrast: float = option(0.2, "sigma of the tone curve's exponent, logarithm")
@@ -40,7 +40,7 @@ def sense_rgb(rng: np.random.Generator, image: Image, options: RgbOptions) -> Im
     """The image as a real camera would have delivered it."""
     scale = image.shape[0] / REFERENCE_PX
     if options.blur_px > 0:
-        sigma = rng.uniform(0.15, max(0.15, options.blur_px)) * scale
+        sigma = max(0.05, options.blur_px * rng.random() ** 3) * scale
         image = cv2.GaussianBlur(image, (0, 0), sigma)
     if rng.random() < options.motion_blur_share:
         image = cv2.filter2D(image, -1, motion_kernel(rng.uniform(0, np.pi), rng.uniform(2, 6) * scale))
