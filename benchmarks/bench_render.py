@@ -1,4 +1,6 @@
-"""Images per core-second: the default renderer alone, the whole way to disk, and stock pyrender on the same scenes.
+"""Images per core-second: the default renderer alone, the torch rasteriser (depth and face ids only), the whole way to
+disk, and stock pyrender on the same scenes. Where there is a CUDA device, images per second of the torch rasteriser and
+of pytorch3d's on it.
 
 Each row is the median over several passes, all in one process, of images divided by the CPU time they took; the rows
 stand side by side because CPU times of two runs on a shared machine need not compare.
@@ -23,12 +25,19 @@ from rich.progress import track
 from rich.table import Table
 
 from synth.hand import HandModel, load_hand
+from synth.optional import MissingPartError
 from synth.render import RenderScene, get_renderer
+from synth.render.scene_batch import SceneBatch, batch_scenes
+from synth.render.torch_raster import rasterise
 from synth.scene.scene import SceneOptions, SceneSampler
 from synth.scene.skin import load_skins
 
 SIZES_PX = (128, 224, 256)
 PASSES = 5
+TORCH_BATCH = 8
+"""Scenes in one call of the torch rasteriser on the CPU; its arrays then fit into the caches."""
+CUDA_BATCH = 256
+CUDA_SIZE_PX = 224
 MEMORY_IMAGES = 5_000
 EGL_PACKAGES = "apt-get install libegl1 libgl1 libxrender1"
 
@@ -59,6 +68,56 @@ def images_per_core_second(render: Callable[[RenderScene], object], scenes: list
             render(scene)
         rates.append(len(scenes) / (time.process_time() - start))
     return statistics.median(rates)
+
+
+def torch_raster_rate(scenes: list[RenderScene]) -> float:
+    """Images per core-second of the torch rasteriser, ``TORCH_BATCH`` scenes at a time."""
+    batches = [batch_scenes(scenes[i : i + TORCH_BATCH]) for i in range(0, len(scenes), TORCH_BATCH)]
+    _rasterise(batches[0])
+    rates = []
+    for _ in range(PASSES):
+        start = time.process_time()
+        for batch in batches:
+            _rasterise(batch)
+        rates.append(len(scenes) / (time.process_time() - start))
+    return statistics.median(rates)
+
+
+def _rasterise(batch: SceneBatch) -> None:
+    rasterise(batch.verts_cam, batch.faces, batch.K, *batch.image_size)
+
+
+def cuda_lines() -> list[str]:
+    """Images per second of both rasterisers on the CUDA device, in one run; nothing where there is none."""
+    if not torch.cuda.is_available():
+        return []
+    scenes = draw_scenes(CUDA_BATCH, CUDA_SIZE_PX)
+    batch = batch_scenes(scenes, "cuda")
+    note = f"batch {CUDA_BATCH}, {CUDA_SIZE_PX} px, {torch.cuda.get_device_name()}"
+    lines = [f"torch rasteriser: {_cuda_rate(lambda: _rasterise(batch), len(scenes)):.0f} images/s ({note})"]
+    try:
+        from synth.render import pytorch3d_parts as parts
+
+        p3d, size = parts.load_pytorch3d(), batch.image_size
+        theirs = _cuda_rate(
+            lambda: parts.their_fragments(p3d, batch.verts_cam, batch.faces, batch.K, *size), len(scenes)
+        )
+        lines.append(f"pytorch3d's rasteriser: {theirs:.0f} images/s ({note})")
+    except (MissingPartError, RuntimeError) as error:  # RuntimeError: a build without CUDA
+        lines.append(f"pytorch3d's rasteriser skipped ({' '.join(str(error).split())[:200]})")
+    return lines
+
+
+def _cuda_rate(run: Callable[[], object], count: int) -> float:
+    """Median images per wall-clock second over ``PASSES`` passes, after one to warm up."""
+    rates = []
+    for _ in range(PASSES + 1):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        run()
+        torch.cuda.synchronize()
+        rates.append(count / (time.perf_counter() - start))
+    return statistics.median(rates[1:])
 
 
 def generation_rate(size_px: int, count: int) -> float:
@@ -132,12 +191,14 @@ def main() -> None:
     table = Table("images per core-second", *(f"{size} px" for size in SIZES_PX))
     rates: dict[str, list[float]] = {
         "raster, render only": [],
+        "torch rasteriser, depth and ids": [],
         "generate, end to end to disk": [],
         "pyrender 0.1.45": [],
     }
     for size in track(SIZES_PX, "rendering"):
         scenes = draw_scenes(count, size)
         rates["raster, render only"].append(images_per_core_second(get_renderer("raster")().render, scenes))
+        rates["torch rasteriser, depth and ids"].append(torch_raster_rate(scenes))
         rates["generate, end to end to disk"].append(generation_rate(size, 2 * count))
         try:
             rates["pyrender 0.1.45"].append(images_per_core_second(StockPyrender(size).render, scenes))
@@ -151,7 +212,7 @@ def main() -> None:
             name, *(f"{r:.0f} (x {q:.1f})" if q == q else f"{r:.0f}" for r, q in zip(row, ratios, strict=True))
         )
     console.print(table)
-    for note in notes:
+    for note in notes + cuda_lines():
         console.print(note)
     console.print(memory_line(draw_scenes(count, 224)))
 

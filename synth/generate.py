@@ -46,7 +46,7 @@ class GenerateConfig:
     seed: int = option(0, "seed of the dataset; with a sample's index it determines the sample")
     image_size: int = option(192, "side of the square images, pixels")
     hand: str = option("open", "open (shipped), or an npz file in MANO's format")
-    renderer: str = option("raster", "renderer by name")
+    renderer: str = option("raster", "renderer by name: raster, torch, pytorch3d or opengl")
     workers: int = option(2, "processes")
     executor: str = option("local", "what runs the workers")
     shard_size: int = option(250, "images in each shard")
@@ -105,11 +105,11 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
     """What a sample depends on, with every file that the config names looked at.
 
     Raises:
-        ValueError: for an unknown hand or renderer or an unreadable picture.
+        ValueError: for an unknown hand or renderer, a renderer that does not work here, or an unreadable picture.
         FileNotFoundError: for missing files.
     """
     load_hand(cfg.hand)
-    get_renderer(cfg.renderer)
+    get_renderer(cfg.renderer)()  # made here once, so that what it lacks ends the run before it starts
     if cfg.skins:
         check_photos(list_skins(cfg.skins), "skins")
     photos = list_photos(cfg.background_dir) if cfg.background_dir else []

@@ -16,7 +16,12 @@ __all__ = [
     "get_renderer",
 ]
 
-RENDERERS = {"raster": "synth.render.raster:RasterRenderer"}
+RENDERERS = {
+    "raster": "synth.render.raster:RasterRenderer",
+    "torch": "synth.render.torch_renderer:TorchRenderer",
+    "pytorch3d": "synth.render.differentiable:DifferentiableRenderer",
+    "opengl": "synth.render.opengl:OpenGLRenderer",
+}
 """Name to ``module:class``; the module is imported only when it is asked for."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from synth.render.kernels.jit import inlined, kernel
 from synth.render.kernels.surface import BLOCK, SURFACE_ROWS
 
-_WRAP = (0.35, 0.18, 0.12)
+WRAP = (0.35, 0.18, 0.12)
 """How far light wraps round the edge of the lit side in red, green and blue: blood lets red go farthest."""
 
 
@@ -124,9 +124,9 @@ def shade_block(count, rows, lighting, radiance):
             nx, ny, nz = r[0, s], r[1, s], r[2, s]
             cosine = nx * lx + ny * ly + nz * lz
             lit = r[row, s]
-            diffuse[0, s] += red * wrapped(cosine, np.float32(_WRAP[0]), lit)
-            diffuse[1, s] += green * wrapped(cosine, np.float32(_WRAP[1]), lit)
-            diffuse[2, s] += blue * wrapped(cosine, np.float32(_WRAP[2]), lit)
+            diffuse[0, s] += red * wrapped(cosine, np.float32(WRAP[0]), lit)
+            diffuse[1, s] += green * wrapped(cosine, np.float32(WRAP[1]), lit)
+            diffuse[2, s] += blue * wrapped(cosine, np.float32(WRAP[2]), lit)
             shine = lit * highlight(
                 nx, ny, nz, r[3, s], r[4, s], r[5, s], lx, ly, lz, cos_eye[s], cosine, roughness, f0
             )  # fmt: skip

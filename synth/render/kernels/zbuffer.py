@@ -13,12 +13,12 @@ import numpy as np
 from synth.render.kernels.geometry import NEAR_M
 from synth.render.kernels.jit import exact_kernel, inlined
 
-_MIN_DOUBLE_AREA = 1e-12
+MIN_DOUBLE_AREA = 1e-12
 """In squared samples; a smaller triangle holds no sample and its depth gradient would overflow."""
 
-_LEVEL = 1e-30
+LEVEL = 1e-30
 """In samples; an edge that rises by less has no slope that could be computed. So small that a triangle with two level
-edges is below ``_MIN_DOUBLE_AREA``: any other has an edge that bounds each side."""
+edges is below ``MIN_DOUBLE_AREA``: any other has an edge that bounds each side."""
 
 
 @exact_kernel
@@ -51,7 +51,7 @@ def _select(points, faces, width, height, chosen):
         rows = np.ceil(max(min(ay, by, cy), 0.0)) < np.ceil(min(max(ay, by, cy), height - 0.5))
         in_front = min(points[a, 2], points[b, 2], points[c, 2]) > 0.0
         chosen[count] = i
-        count += (double_area < -_MIN_DOUBLE_AREA) & columns & rows & in_front
+        count += (double_area < -MIN_DOUBLE_AREA) & columns & rows & in_front
     return count
 
 
@@ -134,7 +134,7 @@ def _edge(px, py, qx, qy):
     bounds nothing.
     """
     down = py < qy
-    level = abs(py - qy) < _LEVEL
+    level = abs(py - qy) < LEVEL
     slope = 0.0 if level else (qx - px) / (qy - py)
     left = 0.0 if down and not level else -math.inf
     right = math.inf if down or level else 0.0

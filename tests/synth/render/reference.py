@@ -24,6 +24,27 @@ def cast_rays(verts: np.ndarray, faces: np.ndarray, K: np.ndarray, width: int, h
     return depth.reshape(height, width), hit.reshape(height, width)
 
 
+def visible_faces(verts: np.ndarray, faces: np.ndarray, K: np.ndarray, width: int, height: int, near: float):
+    """Nearest face and depth at each pixel's centre, one ray after the other; -1 and 0 for none.
+
+    A ray d meets the face a, b, c inside where d.(b x c), d.(c x a) and d.(a x b) have one sign; it is the negative one
+    for a face that is counter-clockwise seen from the camera.
+    """
+    a, b, c = verts[faces].transpose(1, 0, 2)
+    normals = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], 1)
+    volumes = (a * normals[:, 0]).sum(1)
+    ids, depth = np.full((height, width), -1), np.zeros((height, width))
+    for v in range(height):
+        for u in range(width):
+            ray = np.linalg.inv(K) @ [u, v, 1.0]
+            weights = normals @ ray
+            z = volumes / weights.sum(1)
+            z[(weights >= 0).any(1) | (z < near)] = np.inf
+            if z.min() < np.inf:
+                ids[v, u], depth[v, u] = z.argmin(), z.min()
+    return ids, depth
+
+
 def smooth_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     normals = np.zeros_like(verts)
     for a, b, c in faces:

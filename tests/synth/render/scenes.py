@@ -10,6 +10,8 @@ from scipy.spatial.transform import Rotation
 from synth.hand import HandModel, PoseSampler, load_hand, sample_shape
 from synth.render import Lights, Material, MeshTopology, RenderScene
 from synth.scene.camera import Camera
+from synth.scene.scene import Scene, SceneOptions, SceneSampler
+from synth.scene.skin import load_skins
 
 DARK = Lights(np.zeros((9, 3)), np.tile([0.0, 0.0, -1.0], (3, 1)), np.zeros((3, 3)))
 MATT = Material(bump=0.0, roughness=1.0, specular=0.0)
@@ -105,3 +107,20 @@ def hand_scene(seed: int, size: int, pose_aa: np.ndarray | None = None) -> Rende
         material=Material(bump=0.1, roughness=0.45, specular=0.5),
         background=rng.integers(0, 256, (size, size, 3)).astype(np.uint8),
     )
+
+
+@cache
+def _sampler(size: int) -> SceneSampler:
+    return SceneSampler(_hand()[0], load_skins(""), None, size_px=size, options=SceneOptions())
+
+
+def sampled_scene(seed: int, size: int) -> Scene:
+    """A scene as ``generate`` draws it: a hand with its forearm, skin, light and background."""
+    rng = np.random.default_rng(seed)
+    sampler = _sampler(size)
+    draft = sampler.draft(rng)
+    with torch.no_grad():
+        mesh = _hand()[1](
+            *(torch.tensor(a, dtype=torch.float32)[None] for a in (draft.pose_aa, draft.betas, np.zeros(3)))
+        )
+    return sampler.sample(rng, draft, mesh.verts[0].numpy(), mesh.joints[0].double().numpy())

@@ -18,7 +18,7 @@ def renderer():
 
 
 def test_an_unknown_renderer_lists_the_legal_ones():
-    with pytest.raises(ValueError, match="renderer=vulkan is unknown; legal: raster"):
+    with pytest.raises(ValueError, match="renderer=vulkan is unknown; legal: opengl, pytorch3d, raster, torch"):
         get_renderer("vulkan")
 
 
