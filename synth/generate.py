@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from tqdm import tqdm
 
 from synth.config import check, option, required, stage_main
+from synth.dataset.card import CARD_FILE, QUICK_COUNT, CardConfig, card
 from synth.dataset.maker import MakerSettings, SampleMaker
 from synth.dataset.manifest import (
     GENERATOR_VERSION,
@@ -98,6 +99,7 @@ def generate(cfg: GenerateConfig) -> Manifest:
                             [done[task.path.name] for task in tasks])  # fmt: skip
     write_manifest(out, manifest)
     clear_progress(out)
+    card(CardConfig(data=str(out), num_counted=QUICK_COUNT))
     return manifest
 
 
@@ -156,6 +158,8 @@ def _finished(out: Path) -> Manifest:
     damaged = [e.name for e in manifest.shards if not _has_size(out / e.name, e.num_bytes)]
     if damaged:
         raise ValueError(f"out={out} lacks or has damaged {', '.join(damaged[:3])}; add overwrite=true")
+    if not (out / CARD_FILE).exists():
+        card(CardConfig(data=str(out), num_counted=QUICK_COUNT))
     return manifest
 
 
