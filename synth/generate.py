@@ -95,7 +95,7 @@ def generate(cfg: GenerateConfig) -> Manifest:
             done[entry.name] = entry
             bar.update(entry.num_samples)
     arrays = load_hand(cfg.hand)
-    manifest = new_manifest(_kept_config(cfg), arrays.name, [f"hand model: {arrays.licence}"],
+    manifest = new_manifest(kept_config(cfg), arrays.name, [f"hand model: {arrays.licence}"],
                             [done[task.path.name] for task in tasks])  # fmt: skip
     write_manifest(out, manifest)
     clear_progress(out)
@@ -142,7 +142,8 @@ def _needed_bytes(settings: MakerSettings, seed: int, missing: list[ShardTask]) 
     return int(DISK_SLACK * max(sizes) * sum(task.last - task.first for task in missing))
 
 
-def _kept_config(cfg: GenerateConfig) -> dict[str, Any]:
+def kept_config(cfg: GenerateConfig) -> dict[str, Any]:
+    """The options that the result depends on, as the manifest keeps them."""
     resolved = OmegaConf.to_container(OmegaConf.structured(cfg))
     assert isinstance(resolved, dict)
     return {str(k): v for k, v in resolved.items() if k not in (*FREE_KEYS, "out", "overwrite")}
