@@ -67,7 +67,7 @@ def card(cfg: CardConfig) -> Path:
 def card_text(manifest: Manifest, census: Census) -> str:
     """The card in Markdown."""
     sections = {
-        "Hand and licences": _licences(manifest),
+        "Hand and licences": licence_lines(manifest),
         "Factors": _factors(manifest, census),
         "Statistics": _statistics(census),
         "What was drawn": _drawn(census),
@@ -92,16 +92,8 @@ def command(manifest: Manifest) -> str:
     return " \\\n  ".join(lines)
 
 
-def _opening(manifest: Manifest, census: Census) -> Iterator[str]:
-    size = manifest.config.get("image_size")
-    hands = f"{100 * census.handedness[LEFT] / census.num_counted:.0f} % left hands"
-    yield f"{manifest.num_samples} images of one hand each{f', {size} x {size} px' if size else ''}, with depth, parts,"
-    yield f"21 joints, pose and shape. {hands}. All are rendered; nobody was photographed for them."
-    yield ""
-    yield f"The statistics are counted over {census.num_counted} samples, spread evenly."
-
-
-def _licences(manifest: Manifest) -> Iterator[str]:
+def licence_lines(manifest: Manifest) -> Iterator[str]:
+    """Terms of the hand and of all that is seen with it, as far as the manifest knows, as items of a list."""
     config = manifest.config
     yield f"- name of the hand model: `{manifest.hand_model}`"
     yield from (f"- {note}" for note in manifest.licence_notes)
@@ -114,6 +106,15 @@ def _licences(manifest: Manifest) -> Iterator[str]:
         is_users = key in ("hand", "skins") or key.endswith(FOLDER_KEYS)
         if is_users and value not in ("", "open"):
             yield f"- `{key}={value}`: under its own terms, which this dataset does not know; so is what shows it"
+
+
+def _opening(manifest: Manifest, census: Census) -> Iterator[str]:
+    size = manifest.config.get("image_size")
+    hands = f"{100 * census.handedness[LEFT] / census.num_counted:.0f} % left hands"
+    yield f"{manifest.num_samples} images of one hand each{f', {size} x {size} px' if size else ''}, with depth, parts,"
+    yield f"21 joints, pose and shape. {hands}. All are rendered; nobody was photographed for them."
+    yield ""
+    yield f"The statistics are counted over {census.num_counted} samples, spread evenly."
 
 
 def _factors(manifest: Manifest, census: Census) -> Iterator[str]:

@@ -9,6 +9,7 @@ import simplejpeg
 from tqdm import tqdm
 
 from synth.config import check, option, required, stage_main
+from synth.dataset.card import licence_lines
 from synth.dataset.exporter import Exporter, ExportSource
 from synth.dataset.exporters import format_names, load_format
 from synth.dataset.manifest import Manifest
@@ -126,8 +127,7 @@ def _notes(cfg: ExportConfig, manifest: Manifest, positions: range) -> str:
         f"- samples {positions.start} to {positions.stop - 1} of a dataset of {manifest.num_samples}"
         f" (seed {seed}, generator version {manifest.generator_version})",
         f"- images: {size}" + (f"; those of {cfg.format} have {real_px} px" if real_px else ""),
-        f"- hand model: {manifest.hand_model}",
-        *(f"- {note}" for note in manifest.licence_notes),
+        *licence_lines(manifest),
     ]
     return "\n".join(lines) + "\n"
 
