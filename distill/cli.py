@@ -11,6 +11,8 @@ VERBS = {
     "generate": ("synth.generate", "render a dataset: colour, depth, segmentation and labels"),
     "verify": ("synth.dataset.verify", "check every sample of a dataset"),
     "preview": ("synth.report", "show a dataset in one HTML file"),
+    "card": ("synth.dataset.card", "write README.md of a dataset: licences, statistics, biases"),
+    "export": ("synth.dataset.export", "write a dataset in the layout of FreiHAND, RHD or COCO"),
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),

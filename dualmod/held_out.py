@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from dualmod.data.batch import HandBatch
-from dualmod.data.synthetic import SyntheticHands, held_out_batches
+from dualmod.data.hands import Hands
+from dualmod.data.synthetic import held_out_batches
 from dualmod.network.model import DualModalityNet
 from dualmod.prediction import Prediction
 
 
 @torch.no_grad()
-def held_out_error(net: DualModalityNet, hands: SyntheticHands, *, batch_size: int = 64) -> dict[str, float]:
+def held_out_error(net: DualModalityNet, hands: Hands, *, batch_size: int = 64) -> dict[str, float]:
     """Errors of the plain RGB pass on the held-out samples, upright crops, nothing random.
 
     Returns:

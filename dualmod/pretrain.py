@@ -11,6 +11,8 @@ from torch import Tensor
 
 from dualmod.checkpoint import choose_device, load_network, save_network
 from dualmod.data.augment import AugmentConfig
+from dualmod.data.hands import Hands
+from dualmod.data.streamed import STREAM, StreamedHands, render_config
 from dualmod.data.synthetic import PairedBatches, SyntheticHands
 from dualmod.held_out import held_out_error
 from dualmod.network.model import DualModalityNet, NetworkConfig
@@ -26,7 +28,7 @@ MODEL_FILE = "model.safetensors"
 class PretrainConfig:
     """Pre-train the dual-modality network on a synthetic dataset."""
 
-    data: str = required("folder of a dataset made by generate")
+    data: str = required("folder of a dataset made by generate; stream: render while training, nothing on disk")
     out: str = required("folder for the checkpoint and the logs")
     seed: int = option(0, "seed of weights, order and augmentation")
     init: str = option("", "checkpoint to start from instead of the backbones' own weights")
@@ -39,6 +41,7 @@ class PretrainConfig:
     device: str = option("auto", "auto, cpu or cuda")
     threads: int = option(0, "CPU threads of torch; 0 takes all cores")
     overwrite: bool = option(False, "delete what another run left in out")
+    generate: dict[str, Any] = option({}, "data=stream: options of generate, as generate.KEY=VALUE")
     network: NetworkConfig = option(NetworkConfig(), "the network")
     method: MethodConfig = option(MethodConfig(), "what is trained")
     optimizer: OptimizerConfig = option(OptimizerConfig(), "the optimizer")
@@ -49,6 +52,7 @@ class PretrainConfig:
         check(self.save_every > 0, "save_every", self.save_every, "positive")
         check(self.loader_workers >= 0, "loader_workers", self.loader_workers, "0 or more")
         check(0 < self.holdout < 1, "holdout", self.holdout, "between 0 and 1")
+        check(not self.generate or self.data == STREAM, "data", self.data, f"{STREAM} where generate.KEY is given")
         least = 2 if self.method.contrast_weight > 0 else 1
         check(self.batch_size >= least, "batch_size", self.batch_size, f"{least} or more with this method")
 
@@ -73,11 +77,10 @@ def pretrain(config: PretrainConfig) -> Path:
     Returns:
         The checkpoint's path.
     """
-    data_dir = require_folder(config.data, "data")
     device = choose_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
-    hands = SyntheticHands(data_dir, cache_gb=config.cache_gb, holdout=config.holdout)
+    hands = open_hands(config)
     torch.manual_seed(config.seed)
     net = load_network(config.init, "init") if config.init else DualModalityNet(config.network)
     out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
@@ -103,6 +106,19 @@ def pretrain(config: PretrainConfig) -> Path:
         partial.write_text(json.dumps(metrics, indent=2))
     save_network(model_file, net, {"stage": "pretrain", "seed": config.seed, **hands.notes, **metrics})
     return model_file
+
+
+def open_hands(config: PretrainConfig) -> Hands:
+    """The dataset in ``data``, or the renders of a stream.
+
+    Raises:
+        FileNotFoundError: when the dataset, or a file that a render needs, is missing.
+        ValueError: when it is damaged or too small, or an option of ``generate`` is illegal.
+    """
+    if config.data != STREAM:
+        return SyntheticHands(require_folder(config.data, "data"), cache_gb=config.cache_gb, holdout=config.holdout)
+    num_samples = config.max_steps * config.batch_size
+    return StreamedHands(render_config(config.generate), num_samples=num_samples, holdout=config.holdout)
 
 
 FREE_KEYS = ("loader_workers", "cache_gb", "device", "threads", "save_every")

@@ -5,12 +5,13 @@ the batches that it would have seen.
 """
 
 import abc
+import contextlib
 import json
 import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,22 @@ def run_training(
             worker_init_fn=_one_thread,
             prefetch_factor=4 if loader_workers else None,
         )
-        trainer.fit(module, loader, ckpt_path=last if first else None, weights_only=False)
+        with _clear_worker_death(loader_workers):
+            trainer.fit(module, loader, ckpt_path=last if first else None, weights_only=False)
+
+
+@contextlib.contextmanager
+def _clear_worker_death(loader_workers: int) -> Iterator[None]:
+    """torch says the death of a loader process in a traceback; here it is one line with the next step."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise OSError(
+            f"one of loader_workers={loader_workers} processes died (killed, or out of memory); the same command goes "
+            f"on from the last checkpoint, with loader_workers=0 it needs least memory"
+        ) from error
 
 
 def _unchanged(batch: Any) -> Any:

@@ -136,7 +136,8 @@ def _groups(stage: str) -> list[str]:
 
 
 def _prepared(stage: str, schema: type, override: str) -> str:
-    """The override for Hydra: its key is known, and a text is quoted.
+    """The override for Hydra: its key is known, and a text is quoted. Inside a dict any key is new and every value a
+    text: whoever the dict is for reads both.
 
     Raises:
         ValueError: when it is not ``key=value``, or the stage has no such option.
@@ -147,9 +148,10 @@ def _prepared(stage: str, schema: type, override: str) -> str:
     options, groups = _options(schema), _groups(stage)
     if key in options and options[key][1] is str and value[:1] not in ("'", '"'):
         return f"{key}={_quoted(value)}"
-    inside_dict = any(key.startswith(name + ".") and get_origin(kind) is dict for name, (_, kind) in options.items())
+    if any(key.startswith(name + ".") and get_origin(kind) is dict for name, (_, kind) in options.items()):
+        return f"++{key}={_quoted(value)}"
     is_part = any(name.startswith(key + ".") for name in options)
-    if not (key in options or key in groups or inside_dict or is_part):
+    if not (key in options or key in groups or is_part):
         raise ValueError(_unknown(stage, key, [*options, *groups]))
     return override
 
@@ -205,6 +207,8 @@ def _legal(schema: type, key: str) -> str:
         parts = [name for name in options if name.startswith(key + ".")]
         return f"set by its parts, such as {parts[0]}=VALUE" if parts else "one value"
     kind = options[key][1]
+    if get_origin(kind) is dict:
+        return f"set by its parts: {key}.KEY=VALUE"
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     if get_origin(kind) is list:
         inner = words.get(get_args(kind)[0], "value")

@@ -3,10 +3,7 @@
 import contextlib
 import functools
 import multiprocessing
-import os
 import pickle
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +17,7 @@ from synth.dataset.maker import MakerSettings, SampleMaker
 from synth.dataset.manifest import ShardEntry
 from synth.dataset.progress import note_finished
 from synth.dataset.shards import write_shard
+from synth.processes import end_with_parent
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class ShardTask:
 
 def make_shard(task: ShardTask) -> ShardEntry:
     """Make one shard on one thread, and note that it is there."""
-    maker = _maker(pickle.dumps((task.settings, task.seed)))
+    maker = kept_maker(pickle.dumps((task.settings, task.seed)))
     with single_threaded():
         entry = write_shard(task.path, maker.samples(task.first, task.last))
     note_finished(task.path, entry)
@@ -53,7 +51,7 @@ def run_local(tasks: list[ShardTask], workers: int) -> Iterator[ShardEntry]:
         return
     context = multiprocessing.get_context("spawn")
     count = min(workers, len(tasks))
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=end_with_parent)
     try:
         for future in as_completed([pool.submit(make_shard, task) for task in tasks]):
             yield future.result()
@@ -83,20 +81,7 @@ def single_threaded() -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=1)
-def _maker(pickled: bytes) -> SampleMaker:
+def kept_maker(pickled: bytes) -> SampleMaker:
+    """The maker of pickled ``(settings, seed)``; a process keeps the last one, which takes a second to make."""
     settings, seed = pickle.loads(pickled)
     return SampleMaker(settings, seed)
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent is killed (it would wait for tasks for ever), and leave Ctrl-C to the parent,
-    which lets the shards in hand be finished."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -27,6 +27,39 @@ def written_atomically(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def folder_written_atomically(folder: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``folder``; it takes its name when the block ends without an error.
+
+    After an error nothing is left; what a killed process left is deleted by the next one.
+
+    Raises:
+        ValueError: when ``folder`` already holds something.
+    """
+    folder = require_new_folder(folder, "out")
+    partial = folder.with_name(f".{folder.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_new_folder(path: str | Path, key: str) -> Path:
+    """``path`` as a folder that does not exist yet or is empty.
+
+    Raises:
+        ValueError: naming the option ``key``, when it is a file or holds something.
+    """
+    path = Path(path).expanduser()
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise ValueError(f"{key}={path} already exists; choose a new folder, or delete it first")
+    return path
+
+
 def require_folder(path: str | Path, key: str) -> Path:
     """``path`` as a folder that exists.
 

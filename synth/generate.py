@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from tqdm import tqdm
 
 from synth.config import check, option, required, stage_main
+from synth.dataset.card import CARD_FILE, QUICK_COUNT, CardConfig, card
 from synth.dataset.maker import MakerSettings, SampleMaker
 from synth.dataset.manifest import (
     GENERATOR_VERSION,
@@ -94,10 +95,11 @@ def generate(cfg: GenerateConfig) -> Manifest:
             done[entry.name] = entry
             bar.update(entry.num_samples)
     arrays = load_hand(cfg.hand)
-    manifest = new_manifest(_kept_config(cfg), arrays.name, [f"hand model: {arrays.licence}"],
+    manifest = new_manifest(kept_config(cfg), arrays.name, [f"hand model: {arrays.licence}"],
                             [done[task.path.name] for task in tasks])  # fmt: skip
     write_manifest(out, manifest)
     clear_progress(out)
+    card(CardConfig(data=str(out), num_counted=QUICK_COUNT))
     return manifest
 
 
@@ -140,7 +142,8 @@ def _needed_bytes(settings: MakerSettings, seed: int, missing: list[ShardTask]) 
     return int(DISK_SLACK * max(sizes) * sum(task.last - task.first for task in missing))
 
 
-def _kept_config(cfg: GenerateConfig) -> dict[str, Any]:
+def kept_config(cfg: GenerateConfig) -> dict[str, Any]:
+    """The options that the result depends on, as the manifest keeps them."""
     resolved = OmegaConf.to_container(OmegaConf.structured(cfg))
     assert isinstance(resolved, dict)
     return {str(k): v for k, v in resolved.items() if k not in (*FREE_KEYS, "out", "overwrite")}
@@ -156,6 +159,8 @@ def _finished(out: Path) -> Manifest:
     damaged = [e.name for e in manifest.shards if not _has_size(out / e.name, e.num_bytes)]
     if damaged:
         raise ValueError(f"out={out} lacks or has damaged {', '.join(damaged[:3])}; add overwrite=true")
+    if not (out / CARD_FILE).exists():
+        card(CardConfig(data=str(out), num_counted=QUICK_COUNT))
     return manifest
 
 

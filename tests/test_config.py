@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,7 @@ class ToyConfig:
     sensor: SensorConfig = option(SensorConfig(noise_m=0.2), "the sensor")
     verbose: bool = option(False, "tell more")
     note: str = option("", "a remark")
+    parts: dict[str, Any] = option({}, "options of the parts")
 
     def __post_init__(self) -> None:
         check(self.num_samples > 0, "num_samples", self.num_samples, "positive")
@@ -56,6 +58,13 @@ def test_defaults_presets_and_options_apply_in_this_order() -> None:
     chosen = composed("num_samples=9", "preset=demo", "out=x", "sensor.noise_m=0.5", "names=[b,c]")
     assert chosen == ToyConfig(out="x", num_samples=9, names=["b", "c"], sensor=SensorConfig(0.5))
     assert isinstance(chosen.sensor, SensorConfig)
+
+
+def test_a_dict_takes_any_key_and_keeps_its_values_as_texts() -> None:
+    chosen = composed("out=x", "parts.size=3", "parts.lens.name=it's (1) [a]", "parts.lens.on=true")
+    assert chosen.parts == {"size": "3", "lens": {"name": "it's (1) [a]", "on": "true"}}
+    with pytest.raises(ValueError, match=r"parts=3 is not legal: it must be set by its parts: parts\.KEY=VALUE"):
+        composed("out=x", "parts=3")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A generated dataset as training data: samples in memory, paired batches by step, held-out batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from dualmod.data.augment import CLOSENESS_STEPS, AugmentConfig, LabelledHand, augment_pair, plain_crops
 from dualmod.data.batch import HandBatch, closeness
+from dualmod.data.hands import Hands
 from synth.conventions import HAND_PARTS, LEFT, REFERENCE_BONE, ROOT_JOINT
 from synth.dataset import HandSample, SampleStore, iterate
 
@@ -52,6 +53,15 @@ class SyntheticHands:
     def __getitem__(self, index: int) -> LabelledHand:
         return self._hands[index] if self._hands is not None else labelled_hand(self.store[index])
 
+    def order(self, places: range, seed: int) -> list[int]:
+        """Indices at ``places`` of one permutation of the training samples after another."""
+        count = len(self.train)
+        return [int(self.train[_permutation(seed, p // count, count)[p % count]]) for p in places]
+
+    def rows(self, indices: Sequence[int]) -> list[LabelledHand]:
+        """The hands of some indices."""
+        return [self[int(i)] for i in indices]
+
 
 def labelled_hand(sample: HandSample) -> LabelledHand:
     """A stored sample as a right hand with the depth of the hand alone, normalised by root and reference bone."""
@@ -76,10 +86,10 @@ def labelled_hand(sample: HandSample) -> LabelledHand:
 class PairedBatches(Dataset):
     """Item ``k`` is the batch of training step ``k``: a pure function of the seed and the step.
 
-    So a run resumes exactly, with any number of workers. Samples come from one permutation after another.
+    So a run resumes exactly, with any number of workers. Samples come in the order of ``hands``.
     """
 
-    def __init__(self, hands: SyntheticHands, config: AugmentConfig, *, steps: int, batch_size: int, seed: int) -> None:
+    def __init__(self, hands: Hands, config: AugmentConfig, *, steps: int, batch_size: int, seed: int) -> None:
         if steps < 0 or batch_size < 1:
             raise ValueError(f"steps={steps} and batch_size={batch_size} are not legal: at least 0 and 1")
         self.hands, self.config = hands, config
@@ -93,21 +103,19 @@ class PairedBatches(Dataset):
         if not 0 <= step < self.steps:
             raise IndexError(f"step {step} of {self.steps}")
         rng = np.random.default_rng([self.seed, step, 1])
-        return augment_pair([self.hands[i] for i in self.indices(step)], self.config, rng)
+        return augment_pair(self.hands.rows(self.indices(step)), self.config, rng)
 
     def indices(self, step: int) -> list[int]:
         """Dataset indices of the batch of ``step``."""
-        count = len(self.hands.train)
-        places = range(step * self.batch_size, (step + 1) * self.batch_size)
-        return [int(self.hands.train[_permutation(self.seed, p // count, count)[p % count]]) for p in places]
+        return self.hands.order(range(step * self.batch_size, (step + 1) * self.batch_size), self.seed)
 
 
 def held_out_batches(
-    hands: SyntheticHands, *, crop_px: int, batch_size: int, margin: float = TEST_MARGIN
+    hands: Hands, *, crop_px: int, batch_size: int, margin: float = TEST_MARGIN
 ) -> Iterator[HandBatch]:
     """The held-out samples as at test: upright crops about the joints' box, nothing random."""
     for start in range(0, len(hands.held_out), batch_size):
-        rows = [hands[int(i)] for i in hands.held_out[start : start + batch_size]]
+        rows = hands.rows(hands.held_out[start : start + batch_size].tolist())
         yield plain_crops(rows, crop_px, margin)
 
 

@@ -106,17 +106,30 @@ class SampleStore:
 
         Raises:
             IndexError: for any other position.
+            ValueError: when a member is missing or cannot be decoded.
+        """
+        key, members = self.members(position)
+        return _decoded(self._files[self._shard(position)].name, key, members)
+
+    def members(self, position: int) -> tuple[str, dict[str, bytes]]:
+        """Key and members by extension of the sample at a position, as they are on disk.
+
+        Raises:
+            IndexError: for a position outside of the dataset.
         """
         if not 0 <= position < len(self):
             raise IndexError(f"sample {position} is not in 0 to {len(self) - 1}")
-        shard = int(np.searchsorted(self._first, position, "right")) - 1
+        shard = self._shard(position)
         key, places = self._places[shard][position - int(self._first[shard])]
         members = {}
         with self._files[shard].open("rb") as file:
             for extension, (offset, size) in places.items():
                 file.seek(offset)
                 members[extension] = file.read(size)
-        return _decoded(self._files[shard].name, key, members)
+        return key, members
+
+    def _shard(self, position: int) -> int:
+        return int(np.searchsorted(self._first, position, "right")) - 1
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

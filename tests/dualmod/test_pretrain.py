@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dualmod.checkpoint import load_network
+from dualmod.checkpoint import load_network, read_notes
 from dualmod.network.encoder import EncoderConfig
 from dualmod.network.model import NetworkConfig
 from dualmod.pretrain import PretrainConfig, main, pretrain
@@ -83,6 +83,9 @@ def test_another_runs_folder_is_refused(tiny_data, tmp_path):
         (["data=d", "out=o", "batch_size=1"], "batch_size=1 is not legal: it must be 2 or more with this method"),
         (["data=d", "out=o", "network.image_size=70"], "network.image_size=70 is not legal"),
         (["data=d", "out=o", "method=sauce_only"], "source_only"),
+        (["data=d", "out=o", "generate.seed=1"], "data=d is not legal: it must be stream where generate.KEY is given"),
+        (["data=stream", "out=o", "generate.hand=none.npz"], "hand=none.npz does not exist"),
+        (["data=stream", "out=o", "generate.sceen.sleeve_share=1"], "generate: sceen.sleeve_share is no option"),
         (["data=d", "out=o", "method.depth_branch=false"], "method.fused_branch=True is not legal"),
     ],
 )
@@ -106,3 +109,31 @@ def test_a_loss_that_is_not_finite_names_its_term_and_stops(tiny_data, tmp_path,
     with pytest.raises(ValueError, match=r"not finite at step 0 \(supervision_depth\)"):
         pretrain(config(tiny_data, tmp_path / "run"))
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+STREAM = {"data": "stream", "generate": {"image_size": "64"}}
+
+
+def test_a_stream_resumes_to_the_weights_of_an_undisturbed_run(tmp_path, monkeypatch):
+    import dualmod.pretrain as stage
+
+    whole = pretrain(config(out=tmp_path / "whole", max_steps=5, loader_workers=1, **STREAM))
+    true_objective, calls = stage.objective, iter(range(99))
+
+    def stops_at_four(*args):
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return true_objective(*args)
+
+    monkeypatch.setattr(stage, "objective", stops_at_four)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        pretrain(config(out=tmp_path / "cut", max_steps=5, **STREAM))
+    assert (tmp_path / "cut" / "last.ckpt").exists() and not (tmp_path / "cut" / "model.safetensors").exists()
+    monkeypatch.undo()
+    resumed = pretrain(config(out=tmp_path / "cut", max_steps=5, **STREAM))
+    a, b = load_file(whole), load_file(resumed)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    notes = read_notes(resumed)
+    assert notes["num_samples"] == 15 and notes["generate"]["image_size"] == 64 and "held_out_error_box" in notes
+    with pytest.raises(ValueError, match=r"generate.image_size was '64', now '48'"):
+        pretrain(config(out=tmp_path / "cut", max_steps=5, data="stream", generate={"image_size": "48"}))

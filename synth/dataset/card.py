@@ -1,0 +1,201 @@
+"""``handbridge card``: README.md of a dataset, which says what it holds, on which terms, and where it is one-sided.
+
+``generate`` writes it at the end. It is made from the manifest and from counted samples alone, without date or machine,
+so that the same dataset has the same card; ``verify`` does not look at it.
+"""
+
+import platform
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synth.config import check, option, required, stage_main
+from synth.conventions import LEFT
+from synth.dataset.biases import known_biases
+from synth.dataset.census import Census, take_census
+from synth.dataset.manifest import Manifest
+from synth.dataset.shards import SampleStore
+from synth.files import require_writable, written_atomically
+
+CARD_FILE = "README.md"
+QUICK_COUNT = 100
+"""Samples that ``generate`` counts, in a fraction of a second; the verb counts more."""
+MOST_KINDS = 12
+COMMAND_WIDTH = 100
+FOLDER_KEYS = ("_dir", "_file", "_folder")
+PHOTO_SHARE = "scene.photo_background_share"
+"""The one share that counts only with another option, and that the samples note as a kind."""
+PACKAGES = ("handbridge", "numpy", "torch", "smplx", "numba", "opencv-python-headless", "simplejpeg")
+POSED_WITH = (
+    "The hands were posed with smplx, whose licence is for non-commercial purposes only and excludes the training of "
+    "networks for commercial use."
+)
+
+
+@dataclass
+class CardConfig:
+    """Write README.md of a dataset: hand, licences, factors, statistics, known biases, command and versions."""
+
+    data: str = required("folder of the dataset")
+    num_counted: int = option(2000, "samples that the statistics are counted over, spread evenly")
+
+    def __post_init__(self) -> None:
+        check(self.num_counted > 0, "num_counted", self.num_counted, "above 0")
+
+
+def card(cfg: CardConfig) -> Path:
+    """Write the card into the dataset's folder and return its path.
+
+    Raises:
+        FileNotFoundError: when the dataset is missing.
+        ValueError: when it is damaged or its folder cannot be written.
+    """
+    store = SampleStore(cfg.data)
+    file = require_writable(cfg.data, "data") / CARD_FILE
+    positions = np.unique(np.linspace(0, len(store) - 1, min(cfg.num_counted, len(store))).astype(int))
+    census = take_census(store[int(position)] for position in positions)
+    with written_atomically(file) as partial:
+        partial.write_text(card_text(store.manifest, census), encoding="utf-8")
+    return file
+
+
+def card_text(manifest: Manifest, census: Census) -> str:
+    """The card in Markdown."""
+    sections = {
+        "Hand and licences": licence_lines(manifest),
+        "Factors": _factors(manifest, census),
+        "Statistics": _statistics(census),
+        "What was drawn": _drawn(census),
+        "Known biases": [f"- {line}" for line in known_biases(manifest, census)],
+        "How it was made": _origin(manifest),
+    }
+    lines = ["# Rendered hands", "", *_opening(manifest, census)]
+    for title, body in sections.items():
+        lines += ["", f"## {title}", "", *body]
+    return "\n".join(lines) + "\n"
+
+
+def command(manifest: Manifest) -> str:
+    """The command that makes the dataset anew, every option written out: defaults may change, a dataset does not."""
+    lines = ["handbridge generate out=DIR"]
+    for key, value in _flat(manifest.config):
+        word = f"{key}={shlex.quote(_as_option(value))}"
+        if len(lines) == 1 or len(lines[-1]) + len(word) > COMMAND_WIDTH:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    return " \\\n  ".join(lines)
+
+
+def licence_lines(manifest: Manifest) -> Iterator[str]:
+    """Terms of the hand and of all that is seen with it, as far as the manifest knows, as items of a list."""
+    config = manifest.config
+    yield f"- name of the hand model: `{manifest.hand_model}`"
+    yield from (f"- {note}" for note in manifest.licence_notes)
+    yield f"- {POSED_WITH}"
+    if not config.get("skins"):
+        yield "- skins: the shipped ones, painted by a program of handbridge (Apache-2.0)"
+    if not config.get("background_dir"):
+        yield "- backgrounds: painted by the program"
+    for key, value in _flat(config):
+        is_users = key in ("hand", "skins") or key.endswith(FOLDER_KEYS)
+        if is_users and value not in ("", "open"):
+            yield f"- `{key}={value}`: under its own terms, which this dataset does not know; so is what shows it"
+
+
+def _opening(manifest: Manifest, census: Census) -> Iterator[str]:
+    size = manifest.config.get("image_size")
+    hands = f"{100 * census.handedness[LEFT] / census.num_counted:.0f} % left hands"
+    yield f"{manifest.num_samples} images of one hand each{f', {size} x {size} px' if size else ''}, with depth, parts,"
+    yield f"21 joints, pose and shape. {hands}. All are rendered; nobody was photographed for them."
+    yield ""
+    yield f"The statistics are counted over {census.num_counted} samples, spread evenly."
+
+
+def _factors(manifest: Manifest, census: Census) -> Iterator[str]:
+    """Every option that is a share, as it was asked for and as it was found."""
+    found = {key: f"{100 * count / census.num_counted:.1f} %" for key, count in census.presence.items()}
+    asked = [(k, v) for k, v in _flat(manifest.config) if k.endswith("_share") and isinstance(v, int | float)]
+    rows = []
+    for key, share in asked:
+        name = key.rpartition(".")[2].removesuffix("_share")
+        seen = _photos(manifest, census) if key == PHOTO_SHARE else found.pop(name, "not noted in the samples")
+        rows.append((f"`{key}`", f"{100 * share:g} %", seen))
+    rows += [(f"`{name}`", "not an option", share) for name, share in found.items()]
+    yield from _table(("factor", "asked for", "found"), rows)
+    yield ""
+    yield f"Depth sensor: `{manifest.config.get('depth_sensor', 'unknown')}`. All other options stand in the command."
+
+
+def _photos(manifest: Manifest, census: Census) -> str:
+    if not manifest.config.get("background_dir"):
+        return "off without background_dir"
+    return f"{100 * sum(share for kind, share in census.shares('background') if kind.startswith('photo')):.1f} %"
+
+
+def _statistics(census: Census) -> Iterator[str]:
+    rows = []
+    for label, values in sorted(census.numbers.items()):
+        marks = np.quantile(values, [0, 0.05, 0.5, 0.95, 1])
+        rows.append((label, *(f"{mark:.3g}" for mark in marks)))
+    yield from _table(("of each sample", "least", "5 %", "median", "95 %", "most"), rows)
+
+
+def _drawn(census: Census) -> Iterator[str]:
+    rows = []
+    for key in census.kinds:
+        shares = census.shares(key)
+        named = [f"{kind} {100 * share:.1f} %" for kind, share in shares[:MOST_KINDS]]
+        rest = shares[MOST_KINDS:]
+        if rest:
+            named.append(f"{len(rest)} others {100 * sum(share for _, share in rest):.1f} %")
+        rows.append((key, str(len(shares)), ", ".join(named)))
+    yield from _table(("what", "kinds", "shares"), rows)
+
+
+def _origin(manifest: Manifest) -> Iterator[str]:
+    yield from ("```sh", command(manifest), "```", "")
+    yield f"- generator version {manifest.generator_version}, format version {manifest.format_version}"
+    yield f"- this card: Python {platform.python_version()}, {', '.join(_versions())}"
+    yield f"- {len(manifest.shards)} shards; their SHA-256 stand in `manifest.json`"
+
+
+def _versions() -> Iterator[str]:
+    for package in PACKAGES:
+        try:
+            yield f"{package} {version(package)}"
+        except PackageNotFoundError:
+            yield f"{package} (not installed as a package)"
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _as_option(value: Any) -> str:
+    """A value as the command line takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{','.join(_as_option(item) for item in value)}]"
+    return "null" if value is None else "{}" if value == {} else str(value)
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    for row in (header, ("---",) * len(header), *rows):
+        yield f"| {' | '.join(row)} |"
+
+
+main = stage_main("card", CardConfig, card)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,132 @@
+"""The dataset card: true to manifest and samples, the same each time, and no harm to the dataset."""
+
+import dataclasses
+import shlex
+
+import numpy as np
+import pytest
+
+from synth.config import compose_config
+from synth.dataset import SampleStore, read_manifest
+from synth.dataset.card import CARD_FILE, CardConfig, card, card_text, command, main
+from synth.dataset.census import take_census
+from synth.dataset.verify import verify
+from synth.generate import GenerateConfig, generate
+
+
+def rows(text: str, heading: str) -> dict[str, list[str]]:
+    """First cell -> further cells of the table below a heading."""
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    return {first: rest for first, *rest in cells[2:]}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    out = tmp_path_factory.mktemp("card") / "data"
+    generate(GenerateConfig(out=str(out), num_samples=9, image_size=48, shard_size=5, workers=1, seed=2))
+    return out
+
+
+def test_generate_leaves_a_card_and_verify_does_not_mind(data):
+    assert (data / CARD_FILE).read_text().startswith("# Rendered hands\n\n9 images of one hand each, 48 x 48 px")
+    assert verify(data).faults == []
+
+
+def test_a_card_that_is_missing_is_written_when_generate_is_repeated(data):
+    before = (data / CARD_FILE).read_text()
+    (data / CARD_FILE).unlink()
+    generate(GenerateConfig(out=str(data), num_samples=9, image_size=48, shard_size=5, workers=2, seed=2))
+    assert (data / CARD_FILE).read_text() == before
+
+
+def test_the_verb_writes_the_same_card_again_and_touches_nothing_else(data):
+    before = {f.name: f.read_bytes() for f in data.iterdir()}
+    assert main([f"data={data}"]) == 0
+    assert {f.name: f.read_bytes() for f in data.iterdir()} == before
+
+
+def test_the_command_makes_the_same_dataset(data, tmp_path):
+    manifest = read_manifest(data)
+    words = shlex.split(command(manifest).replace("\\\n", " "))
+    assert words[:3] == ["handbridge", "generate", "out=DIR"]
+    config = compose_config("generate", GenerateConfig, [f"out={tmp_path / 'again'}", "workers=1", *words[3:]])
+    assert [s.sha256 for s in generate(config).shards] == [s.sha256 for s in manifest.shards]
+
+
+def test_an_option_with_spaces_and_quotes_survives_the_command(data):
+    manifest = read_manifest(data)
+    folder = "my photos/it's here (1)"
+    changed = dataclasses.replace(manifest, config=manifest.config | {"background_dir": folder})
+    words = shlex.split(command(changed).replace("\\\n", " "))
+    assert compose_config("generate", GenerateConfig, words[2:]).background_dir == folder
+    text = card_text(changed, take_census(SampleStore(data)[i] for i in range(9)))
+    assert f"`background_dir={folder}`: under its own terms" in text and "backgrounds: painted" not in text
+
+
+def test_shares_and_statistics_are_those_of_the_samples(data):
+    samples = [SampleStore(data)[i] for i in range(9)]
+    text = (data / CARD_FILE).read_text()
+    factors = rows(text, "Factors")
+    sleeves = np.mean([s.scene["sleeve"] for s in samples])
+    assert factors["`scene.sleeve_share`"] == ["50 %", f"{100 * sleeves:.1f} %"]
+    edges = np.mean([s.scene["photo_edge"] is not None for s in samples])
+    assert factors["`scene.photo_edge_share`"][1] == f"{100 * edges:.1f} %"
+    assert factors["`scene.photo_background_share`"][1] == "off without background_dir"
+    assert factors["`rgb.jpeg_share`"][1] == "not noted in the samples"
+    visible = [int(s.visible.sum()) for s in samples]
+    found = rows(text, "Statistics")["visible joints of 21"]
+    assert [float(found[0]), float(found[4])] == [min(visible), max(visible)]
+    fills = sorted(np.ptp(s.joints_px, axis=0).max() for s in samples)
+    assert float(rows(text, "Statistics")["longer side of the joints' box, px"][2]) == pytest.approx(fills[4], rel=5e-3)
+    skins = rows(text, "What was drawn")["skin"]
+    assert skins[0] == str(len({s.scene["skin"] for s in samples}))
+
+
+def test_licences_hand_and_versions_stand_in_the_card(data):
+    text = (data / CARD_FILE).read_text()
+    for phrase in (
+        "MakeHuman",
+        "smplx",
+        "skins: the shipped ones",
+        "backgrounds: painted",
+        "generator version",
+        "numba",
+    ):
+        assert phrase in text
+
+
+def test_a_factor_that_is_new_is_counted_without_a_change(sample):
+    scene = sample.scene | {"gloves": True, "weather": "rain:heavy", "wind_m_s": 3.5, "tattoo": None}
+    census = take_census([dataclasses.replace(sample, scene=scene)])
+    assert census.presence["gloves"] == 1 and census.presence["tattoo"] == 0
+    assert census.shares("weather") == [("rain", 1.0)] and census.numbers["wind_m_s as drawn"] == [3.5]
+
+
+def test_biases_follow_the_samples(dataset, sample):
+    manifest = read_manifest(dataset)
+    both = take_census([sample, dataclasses.replace(sample, handedness="left")])
+    assert "1 right and 1 left hands" in card_text(manifest, both)
+    assert "50 % left hands" in card_text(manifest, both)
+    text = card_text(manifest, take_census([sample]))
+    assert "Only right hands" in text and "textures are missing, such as s1" in text
+
+
+def test_a_hand_that_the_image_does_not_show_is_left_out_of_the_numbers(sample):
+    blank = dataclasses.replace(sample, segmentation=sample.segmentation * 0, depth_m=sample.depth_m * 0)
+    census = take_census([blank, sample])
+    assert len(census.numbers["nearest depth on the hand, m"]) == 1 and census.num_counted == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [(["data=/none"], "data=/none does not exist"), (["data=x", "num_counted=0"], "above 0")]
+)
+def test_bad_input_is_one_line(options, message, capsys):
+    assert main(options) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
+
+
+def test_fewer_samples_can_be_counted(data):
+    text = card(CardConfig(data=str(data), num_counted=3)).read_text()
+    assert "counted over 3 samples" in text
