@@ -11,6 +11,7 @@ VERBS = {
     "generate": ("synth.generate", "render a dataset: colour, depth, segmentation and labels"),
     "verify": ("synth.dataset.verify", "check every sample of a dataset"),
     "preview": ("synth.report", "show a dataset in one HTML file"),
+    "import-mano": ("synth.hand.mano_file", "turn an official MANO pickle into plain arrays"),
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def usage() -> str:
     """The verbs with what they do."""
     lines = ["handbridge VERB KEY=VALUE ...", "", "3D hand pose from photographs without a real label.", "", "verbs:"]
-    lines += [f"  {verb:<10} {what}" for verb, (_, what) in VERBS.items()]
+    lines += [f"  {verb:<11} {what}" for verb, (_, what) in VERBS.items()]
     lines += ["", "handbridge VERB --help lists a verb's options; handbridge --version tells the version."]
     return "\n".join(lines) + "\n"
 

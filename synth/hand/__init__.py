@@ -1,8 +1,9 @@
 """The hand: arrays in MANO's format, the posed model, joint orders, mirroring, poses and shapes."""
 
 from synth.hand.anatomy import ANGLE_NAMES, JOINT_LIMITS, HandAxes, angles_from_pose, pose_from_angles
+from synth.hand.arrays import ManoArrays
+from synth.hand.hand_file import load_hand, skin_files
 from synth.hand.joints import ORDERS, bone_lengths, from_ours, to_ours
-from synth.hand.mano_file import ManoArrays, load_hand, skin_files
 from synth.hand.mirror import mirror_arrays, mirror_image, mirror_K, mirror_points, mirror_pose
 from synth.hand.model import HandMesh, HandModel
 from synth.hand.poses import PoseMixture, PoseSampler

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from synth.hand.anatomy import LOWER_DEG, NUM_ANGLES, UPPER_DEG, HandAxes, pose_from_angles, turns_from_angles
+from synth.hand.arrays import ManoArrays
 from synth.hand.collision import Capsules
 from synth.hand.gestures import GESTURES, OPEN_PINCHES, PINCHES
-from synth.hand.mano_file import ManoArrays
 
 MAX_OVERLAP_M = 0.0025
 """Capsules are stiff and flesh is not: overlap up to here is let through."""
