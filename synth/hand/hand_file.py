@@ -3,16 +3,22 @@
 What belongs here is reading and refusing; the official pickles are read by ``mano_file.py``.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from synth.conventions import MANO_PARENTS
-from synth.files import require_file
+from synth.files import read_npz, require_file, written_atomically
 from synth.hand.arrays import NUM_BETAS, NUM_PARTS, ManoArrays
 from synth.hand.mirror import has_wrong_x_shapes, is_left_hand, mirror_arrays
+
+NEEDED = (
+    "v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f", "hands_mean",
+    "hands_components",
+)  # fmt: skip
+OPTIONAL = ("tip_vertex_ids", "vt", "ft", "hands_coeffs")
+ARRAYS = (*NEEDED, *OPTIONAL, "license")
+"""What is read of a hand's file."""
 
 OPEN_HAND_FOLDER = Path(__file__).parent / "open_hand"
 MANO_TIP_VERTEX_IDS = (744, 320, 443, 554, 671)
@@ -61,6 +67,36 @@ def load_hand(name_or_path: str | Path) -> ManoArrays:
     return mirror_arrays(arrays)
 
 
+def save_hand(arrays: ManoArrays, path: str | Path) -> Path:
+    """Write a hand as an npz that ``load_hand`` reads; nothing is written if it would refuse it.
+
+    Raises:
+        ValueError: when the arrays are no hand, or the file's name does not end in .npz.
+    """
+    path = Path(path).expanduser()
+    if path.suffix != ".npz":
+        raise ValueError(f"{path} is no name for a hand's file; it must end in .npz")
+    parts = {
+        "v_template": arrays.v_template,
+        "shapedirs": arrays.shapedirs,
+        "posedirs": arrays.posedirs,
+        "J_regressor": arrays.J_regressor,
+        "weights": arrays.weights,
+        "kintree_table": np.stack([arrays.parents, np.arange(NUM_PARTS)]),
+        "f": arrays.faces,
+        "hands_mean": arrays.hands_mean,
+        "hands_components": arrays.hands_components,
+        "tip_vertex_ids": arrays.tip_vertex_ids,
+        "license": np.array(arrays.licence),
+    }
+    optional = {"vt": arrays.uv, "ft": arrays.uv_faces, "hands_coeffs": arrays.pose_library}
+    parts |= {key: array for key, array in optional.items() if array is not None}
+    check_arrays(parts, str(path), path.stem)
+    with written_atomically(path) as partial:
+        np.savez_compressed(partial, **parts)  # type: ignore[arg-type]
+    return path
+
+
 def skin_files() -> list[Path]:
     """The skins that ship with the open hand, 1024 x 1024 sRGB albedo in the layout of its ``uv``."""
     return sorted((OPEN_HAND_FOLDER / "skins").glob("*.webp"))
@@ -105,14 +141,7 @@ def check_arrays(found: dict[str, np.ndarray], source: str, name: str) -> ManoAr
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds one array, not named ones")
-        with archive:
-            return {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"hand={path} cannot be read as an npz of plain arrays ({error}); {MANO_HELP}") from error
+    return read_npz(path, "hand", ARRAYS, f"this is no hand in MANO's format: {MANO_HELP}")
 
 
 def _shaped(source: str, found: dict[str, np.ndarray], key: str, shape: tuple[int | None, ...]) -> np.ndarray:

@@ -17,16 +17,11 @@ import numpy as np
 from synth.config import option, required, stage_main
 from synth.files import require_file, require_writable, written_atomically
 from synth.hand.arrays import NUM_BETAS
-from synth.hand.hand_file import MANO_HELP, check_arrays
+from synth.hand.hand_file import MANO_HELP, NEEDED, OPTIONAL, check_arrays
 from synth.hand.inert_pickle import MAX_BYTES, read_inert
 from synth.hand.mirror import has_wrong_x_shapes, is_left_hand
 from synth.hand.pickled_arrays import as_array
 
-NEEDED = (
-    "v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f", "hands_mean",
-    "hands_components",
-)  # fmt: skip
-OPTIONAL = ("hands_coeffs", "tip_vertex_ids", "vt", "ft")
 LICENCE = (
     "MANO (Max-Planck-Gesellschaft): non-commercial scientific research, not to be passed on; so are renders of it and "
     "networks trained on them. mano.is.tue.mpg.de/license.html"
