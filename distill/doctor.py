@@ -16,7 +16,7 @@ from rich.console import Console
 from distill.beside import AUTO, find_real_root, real_sets
 from synth.config import check, option, stage_main
 from synth.hand import load_hand, skin_files
-from synth.hand.hand_file import MANO_HELP
+from synth.hand.array_checks import MANO_HELP
 
 CORE_PACKAGES = (
     "torch", "torchvision", "lightning", "timm", "numpy", "scipy", "numba", "cv2", "simplejpeg", "webdataset",

@@ -16,8 +16,8 @@ import numpy as np
 
 from synth.config import option, required, stage_main
 from synth.files import require_file, require_writable, written_atomically
+from synth.hand.array_checks import MANO_HELP, NEEDED, OPTIONAL, check_arrays
 from synth.hand.arrays import NUM_BETAS
-from synth.hand.hand_file import MANO_HELP, NEEDED, OPTIONAL, check_arrays
 from synth.hand.inert_pickle import MAX_BYTES, read_inert
 from synth.hand.mirror import has_wrong_x_shapes, is_left_hand
 from synth.hand.pickled_arrays import as_array
