@@ -11,6 +11,7 @@ VERBS = {
     "generate": ("synth.generate", "render a dataset: colour, depth, segmentation and labels"),
     "verify": ("synth.dataset.verify", "check every sample of a dataset"),
     "preview": ("synth.report", "show a dataset in one HTML file"),
+    "build-hand": ("synth.hand.build", "rebuild the open hand from its sources"),
     "import-mano": ("synth.hand.mano_file", "turn an official MANO pickle into plain arrays"),
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),

@@ -56,6 +56,15 @@ def save_hand(arrays: ManoArrays, path: str | Path) -> Path:
     path = Path(path).expanduser()
     if path.suffix != ".npz":
         raise ValueError(f"{path} is no name for a hand's file; it must end in .npz")
+    parts = named_arrays(arrays)
+    check_arrays(parts, str(path), path.stem)
+    with written_atomically(path) as partial:
+        np.savez_compressed(partial, **parts)  # type: ignore[arg-type]
+    return path
+
+
+def named_arrays(arrays: ManoArrays) -> dict[str, np.ndarray]:
+    """The arrays under MANO's names, as ``check_arrays`` takes them."""
     parts = {
         "v_template": arrays.v_template,
         "shapedirs": arrays.shapedirs,
@@ -70,11 +79,7 @@ def save_hand(arrays: ManoArrays, path: str | Path) -> Path:
         "license": np.array(arrays.licence),
     }
     optional = {"vt": arrays.uv, "ft": arrays.uv_faces, "hands_coeffs": arrays.pose_library}
-    parts |= {key: array for key, array in optional.items() if array is not None}
-    check_arrays(parts, str(path), path.stem)
-    with written_atomically(path) as partial:
-        np.savez_compressed(partial, **parts)  # type: ignore[arg-type]
-    return path
+    return parts | {key: array for key, array in optional.items() if array is not None}
 
 
 def skin_files() -> list[Path]:
