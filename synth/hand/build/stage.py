@@ -62,6 +62,9 @@ class BuildHandConfig:
 def build_hand(cfg: BuildHandConfig) -> list[Difference]:
     """Build the hand into ``out`` (``open_hand_right.npz``, ``skins``) and compare it with the shipped one.
 
+    Where to cut is judged on the mean of all bodies, so that another number of them may give a mesh that has a few
+    vertices more or less at the wrist. Arrays are not compared then.
+
     Raises:
         ValueError: when Anny is not installed, or ``out`` holds something else.
     """
@@ -72,7 +75,9 @@ def build_hand(cfg: BuildHandConfig) -> list[Difference]:
     layout = texture_layout(hands, coordinates, quads)
     arrays, poses_aa = assembled(hands, layout, cfg.num_poses)
     _write_hand(out / HAND_FILE, arrays, nail_faces(layout, mask))
-    found = differences(arrays, load_hand("open"), poses_aa[-COMPARED_POSES:])
+    shipped = load_hand("open")
+    same_mesh = np.array_equal(arrays.faces, shipped.faces)
+    found = differences(arrays, shipped, poses_aa[-COMPARED_POSES:]) if same_mesh else []
     found += _paint(cfg, out / "skins", arrays, hands.num_skin_faces, layout, mask)
     with written_atomically(out / COMPARISON_FILE) as partial:
         partial.write_text(json.dumps([asdict(row) for row in found], indent=1) + "\n", encoding="utf-8")
@@ -158,6 +163,8 @@ def run(cfg: BuildHandConfig) -> list[Difference]:
         ValueError: as ``build_hand``.
     """
     found = build_hand(cfg)
+    if not any(row.array == "v_template" for row in found):
+        sys.stdout.write("the wrist was cut elsewhere than on the hand that ships: its arrays are not compared\n")
     sys.stdout.write("differences from the hand that ships:\n" + "".join(f"  {row}\n" for row in found))
     return found
 

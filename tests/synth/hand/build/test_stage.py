@@ -6,10 +6,12 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 from synth.hand import load_hand
 from synth.hand.build import main
 from synth.hand.build.comparison import differences
+from synth.scene.wrist_ring import find_wrist_ring
 from tests.synth.hand.build.made_up import open_hand
 
 HAS_ANNY = find_spec("anny") is not None
@@ -30,17 +32,19 @@ def test_bad_options_are_one_line(tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_ANNY, reason="needs the extra build-hand")
-def test_few_bodies_give_the_same_mesh_and_a_hand_like_the_shipped_one(tmp_path):
+def test_few_bodies_give_a_hand_like_the_shipped_one(tmp_path, capsys):
     options = ["num_bodies=40", "num_poses=120", "num_skins=1", "skin_px=128"]
     assert main([f"out={tmp_path / 'hand'}", *options]) == 0
     hand, shipped = load_hand(tmp_path / "hand" / "open_hand_right.npz"), load_hand("open")
-    np.testing.assert_array_equal(hand.faces, shipped.faces)
-    np.testing.assert_array_equal(hand.uv_faces, shipped.uv_faces)
-    np.testing.assert_allclose(hand.weights, shipped.weights, atol=1e-6)
-    assert np.linalg.norm(hand.v_template - shipped.v_template, axis=1).max() < 0.004
-    assert hand.licence == shipped.licence
+    away_m = KDTree(shipped.v_template).query(hand.v_template)[0]
+    assert np.percentile(away_m, 95) < 0.003 and away_m.max() < 0.012
+    assert np.linalg.norm(hand.rest_joints() - shipped.rest_joints(), axis=1).max() < 0.004
+    assert find_wrist_ring(hand.faces, hand.v_template)[0].sum() < len(hand.faces)  # a cap that can be cut off
+    assert hand.licence == shipped.licence and hand.uv is not None
+    assert [f.name for f in (tmp_path / "hand" / "skins").iterdir()] == ["proc_00.webp"]
+    same_mesh = np.array_equal(hand.faces, shipped.faces)
     rows = json.loads((tmp_path / "hand" / "comparison.json").read_text())
-    assert {row["array"] for row in rows} >= {"v_template", "weights", "vt"}
+    assert bool(rows) == same_mesh == ("not compared" not in capsys.readouterr().out)
 
 
 def test_differences_are_measured_in_millimetres_and_do_not_mind_signs():
