@@ -14,7 +14,9 @@ GROUND = np.array([0.90, 0.66, 0.53])
 MELANIN = 2.1 * np.array([0.95, 1.55, 2.15])
 BLOOD = 0.75 * np.array([0.10, 0.62, 0.55])
 """Linear RGB of skin without pigments, and what a full dose of each takes from it (Beer-Lambert: as an exponent)."""
-NAIL_BED, NAIL_END = np.array([0.78, 0.56, 0.48]), np.array([0.82, 0.76, 0.66])
+NAIL_PLATE, NAIL_END = np.array([0.74, 0.50, 0.43]), np.array([0.80, 0.70, 0.58])
+PLATE_COVER, END_COVER = 0.25, 0.7
+"""Colours of a nail over its bed and beyond it, and how much of what lies below each hides."""
 VEIN_SHADE = np.array([0.16, 0.10, 0.03])
 GAMMA = 1.9
 """Between linear and sRGB: the painted values were chosen by eye with it."""
@@ -47,7 +49,7 @@ def painted_skin(fields: SkinFields, maps: SurfaceMaps, person: Complexion) -> U
     veined = fields.vein * (0.35 + 0.6 * person.age) * (1 - 0.6 * person.melanin)
     colour = colour * (1 - VEIN_SHADE * veined[..., None])
     nail = fields.nail[..., None]
-    colour = (colour * (1 - nail) + _nails(fields, person) * nail) * (1 - 0.16 * fields.nail_edge[..., None])
+    colour = (colour * (1 - nail) + _nails(fields, person, colour) * nail) * (1 - 0.16 * fields.nail_edge[..., None])
     srgb = np.clip(colour, 0, 1) ** (1 / GAMMA)
     return padded(maps.texels.picture(srgb * 255).astype(np.uint8), maps.texels.inside)
 
@@ -84,7 +86,12 @@ def _blood(fields: SkinFields, person: Complexion) -> np.ndarray:
     return amount - 0.30 * fields.crease
 
 
-def _nails(fields: SkinFields, person: Complexion) -> Float[np.ndarray, "texels 3"]:
-    bed = NAIL_BED * np.exp(-MELANIN / 2.1 * (0.55 * person.melanin) - BLOOD / 0.75 * (0.25 * person.blood))
+def _nails(
+    fields: SkinFields, person: Complexion, bed: Float[np.ndarray, "texels 3"]
+) -> Float[np.ndarray, "texels 3"]:
+    """A clear plate over the bed, which has the colour of skin with little melanin and much blood."""
+    shade = np.exp(-MELANIN / 2.1 * (0.55 * person.melanin) - BLOOD / 0.75 * (0.25 * person.blood))
     end = fields.nail_end[..., None]
-    return (bed * (1 - end) + NAIL_END * end) * (1 + 0.10 * fields.nail_moon[..., None])
+    plate = bed * (1 - PLATE_COVER) + NAIL_PLATE * shade * PLATE_COVER
+    tip = bed * (1 - END_COVER) + NAIL_END * shade * END_COVER
+    return (plate * (1 - end) + tip * end) * (1 + 0.10 * fields.nail_moon[..., None])
