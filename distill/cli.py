@@ -13,6 +13,8 @@ VERBS = {
     "preview": ("synth.report", "show a dataset in one HTML file"),
     "card": ("synth.dataset.card", "write README.md of a dataset: licences, statistics, biases"),
     "export": ("synth.dataset.export", "write a dataset in the layout of FreiHAND, RHD or COCO"),
+    "build-hand": ("synth.hand.build", "rebuild the open hand from its sources"),
+    "import-mano": ("synth.hand.mano_file", "turn an official MANO pickle into plain arrays"),
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def usage() -> str:
     """The verbs with what they do."""
     lines = ["handbridge VERB KEY=VALUE ...", "", "3D hand pose from photographs without a real label.", "", "verbs:"]
-    lines += [f"  {verb:<10} {what}" for verb, (_, what) in VERBS.items()]
+    lines += [f"  {verb:<11} {what}" for verb, (_, what) in VERBS.items()]
     lines += ["", "handbridge VERB --help lists a verb's options; handbridge --version tells the version."]
     return "\n".join(lines) + "\n"
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from distill.beside import AUTO, find_real_root, real_sets
 from synth.config import check, option, stage_main
 from synth.hand import load_hand, skin_files
+from synth.hand.array_checks import MANO_HELP
 from synth.render.gl_context import MEND
 
 CORE_PACKAGES = (
@@ -34,7 +35,7 @@ class DoctorConfig:
 
     out: str = option("runs", "folder that runs will be written to")
     need_gb: float = option(2.0, "free disk space in GB that a run should find there")
-    hand: str = option("", "MANO's arrays as an npz file, if you have them")
+    hand: str = option("", "MANO's arrays as an npz file (import-mano makes it), if you have them")
     real_root: str = option(AUTO, "folder of the real image sets; auto looks for ../shared/real")
 
     def __post_init__(self) -> None:
@@ -123,8 +124,7 @@ def _mano(cfg: DoctorConfig) -> Finding:
     try:
         return Finding("MANO (optional)", True, f"{load_hand(cfg.hand).name} from {cfg.hand}")
     except (OSError, ValueError) as error:
-        mend = "download MANO_RIGHT from mano.is.tue.mpg.de and give hand=PATH/MANO_RIGHT.npz, or use hand=open"
-        return Finding("MANO (optional)", False, str(error), mend)
+        return Finding("MANO (optional)", False, str(error), MANO_HELP)
 
 
 def _weights(_: DoctorConfig) -> Finding:

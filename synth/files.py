@@ -3,10 +3,13 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -84,6 +87,32 @@ def require_file(path: str | Path, key: str) -> Path:
         what = "is a folder, not a file" if path.exists() else "does not exist"
         raise FileNotFoundError(f"{key}={path} {what}; give a file")
     return path
+
+
+def read_npz(path: Path, key: str, names: Sequence[str], advice: str) -> dict[str, np.ndarray]:
+    """Those arrays of an npz that are named, without unpickling anything.
+
+    Args:
+        path: The file.
+        key: The option that it was given as.
+        names: Arrays to read; the first has to be there.
+        advice: What the user can do about a file that cannot be used.
+
+    Raises:
+        ValueError: when the file is no npz of plain arrays, is damaged, or lacks the first array.
+    """
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds one array, not named ones")
+        with archive:
+            held = list(archive.files)
+            found = {name: archive[name] for name in names if name in held}
+    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{key}={path} cannot be read as an npz of plain arrays ({error}); {advice}") from error
+    if names[0] not in found:
+        raise ValueError(f"{key}={path} has no array {names[0]} but {', '.join(held) or 'nothing'}; {advice}")
+    return found
 
 
 def require_writable(folder: str | Path, key: str = "out", need_bytes: int = 0) -> Path:

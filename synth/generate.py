@@ -24,11 +24,12 @@ from synth.dataset.sample import encode_sample
 from synth.dataset.shards import shard_name
 from synth.executors import EXECUTORS, ShardTask
 from synth.files import open_run_folder, require_writable
-from synth.hand import load_hand
+from synth.hand import PoseOptions, load_hand, load_pose_file
 from synth.render import get_renderer
 from synth.scene.photos import check_photos, list_photos
 from synth.scene.scene import SceneOptions
 from synth.scene.skin import list_skins
+from synth.scene.wrist_ring import find_wrist_ring
 from synth.sensor import DEPTH_PRESETS, RgbOptions
 
 FREE_KEYS = ("workers", "executor")
@@ -54,6 +55,7 @@ class GenerateConfig:
     background_dir: str = option("", "folder of photos for backgrounds; empty: painted ones only")
     skins: str = option("", "folder of skin textures in the hand's uv layout; empty: the shipped ones")
     depth_sensor: str = option("ideal", "depth camera: ideal or structured_light")
+    poses: PoseOptions = option(PoseOptions(), "what the hands do")
     scene: SceneOptions = option(SceneOptions(), "what is drawn")
     rgb: RgbOptions = option(RgbOptions(), "the colour camera")
     overwrite: bool = option(False, "delete what another run left in out")
@@ -78,7 +80,7 @@ def generate(cfg: GenerateConfig) -> Manifest:
 
     Raises:
         ValueError: for an unusable config, a folder with another run's samples, or a full disk.
-        FileNotFoundError: for missing photos, skins or hand.
+        FileNotFoundError: for missing photos, skins, poses or hand.
     """
     settings = maker_settings(cfg)
     out = open_run_folder(cfg.out, cfg, overwrite=cfg.overwrite, free_keys=FREE_KEYS)
@@ -107,10 +109,13 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
     """What a sample depends on, with every file that the config names looked at.
 
     Raises:
-        ValueError: for an unknown hand or renderer, a renderer that does not work here, or an unreadable picture.
+        ValueError: for an unknown hand or renderer, a hand that no arm can be joined to, a renderer that does not work
+            here, or an unreadable picture or file of poses.
         FileNotFoundError: for missing files.
     """
-    load_hand(cfg.hand)
+    arrays = load_hand(cfg.hand)
+    find_wrist_ring(arrays.faces, arrays.v_template)
+    load_pose_file(cfg.poses, arrays)
     get_renderer(cfg.renderer)()  # made here once, so that what it lacks ends the run before it starts
     if cfg.skins:
         check_photos(list_skins(cfg.skins), "skins")
@@ -122,6 +127,7 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
         renderer=cfg.renderer,
         skins=cfg.skins,
         photos=photos,
+        poses=cfg.poses,
         scene=cfg.scene,
         rgb=cfg.rgb,
         depth=DEPTH_PRESETS[cfg.depth_sensor],

@@ -40,6 +40,8 @@ def sample_statistics(sample: HandSample) -> SampleStatistics:
     joints_share = (sample.joints_px + 0.5) / [width, height]
     scene = sample.scene
     drawn = {key: str(scene[key]) for key in COUNTED if key in scene}
+    if drawn.get("pose", "").startswith("file:"):
+        drawn["pose"] = "file"  # not each of its rows
     if "photo_edge" in scene:
         drawn["photo_edge"] = str(scene["photo_edge"] is not None)
     return SampleStatistics(

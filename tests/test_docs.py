@@ -32,7 +32,7 @@ def handbridge_commands() -> list[list[str]]:
 
 def schema_of(verb: str) -> type:
     """The options of a verb: the class VerbConfig of its module."""
-    return getattr(importlib.import_module(VERBS[verb][0]), f"{verb.capitalize()}Config")
+    return getattr(importlib.import_module(VERBS[verb][0]), f"{verb.title().replace('-', '')}Config")
 
 
 @pytest.mark.parametrize("words", handbridge_commands(), ids=" ".join)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from synth.conventions import RIGHT
 from synth.dataset.manifest import GENERATOR_VERSION
 from synth.dataset.sample import HandSample
-from synth.hand import HandModel, load_hand
+from synth.hand import HandModel, PoseOptions, PoseSampler, load_hand, load_pose_file
 from synth.render import get_renderer
 from synth.render.renderer import RenderOutput
 from synth.scene.occluder import put_in_front
@@ -38,6 +38,7 @@ class MakerSettings:
     renderer: str
     skins: str
     photos: list[Path]
+    poses: PoseOptions
     scene: SceneOptions
     rgb: RgbOptions
     depth: DepthOptions
@@ -47,7 +48,7 @@ class SampleMaker:
     """Makes any sample of a dataset; sample ``index`` depends on the settings, the seed and the index alone.
 
     Raises:
-        ValueError: for a hand or renderer that does not exist.
+        ValueError: for a hand or renderer that does not exist, or a file that holds none.
         FileNotFoundError: for missing files.
     """
 
@@ -57,7 +58,12 @@ class SampleMaker:
         self._settings, self._seed = settings, seed
         self._model = HandModel(arrays)
         self._scenes = SceneSampler(
-            arrays, load_skins(settings.skins), photos, size_px=settings.image_size, options=settings.scene
+            arrays,
+            load_skins(settings.skins),
+            photos,
+            size_px=settings.image_size,
+            options=settings.scene,
+            poses=PoseSampler(arrays, settings.poses, load_pose_file(settings.poses, arrays)),
         )
         self._renderer = get_renderer(settings.renderer)()
 

@@ -1,10 +1,12 @@
 """The hand: arrays in MANO's format, the posed model, joint orders, mirroring, poses and shapes."""
 
 from synth.hand.anatomy import ANGLE_NAMES, JOINT_LIMITS, HandAxes, angles_from_pose, pose_from_angles
+from synth.hand.arrays import ManoArrays
+from synth.hand.hand_file import load_hand, save_hand, skin_files
 from synth.hand.joints import ORDERS, bone_lengths, from_ours, to_ours
-from synth.hand.mano_file import ManoArrays, load_hand, skin_files
 from synth.hand.mirror import mirror_arrays, mirror_image, mirror_K, mirror_points, mirror_pose
 from synth.hand.model import HandMesh, HandModel
+from synth.hand.pose_file import PoseFile, PoseOptions, load_pose_file
 from synth.hand.poses import PoseMixture, PoseSampler
 from synth.hand.shapes import sample_shape
 
@@ -16,12 +18,15 @@ __all__ = [
     "HandMesh",
     "HandModel",
     "ManoArrays",
+    "PoseFile",
     "PoseMixture",
+    "PoseOptions",
     "PoseSampler",
     "angles_from_pose",
     "bone_lengths",
     "from_ours",
     "load_hand",
+    "load_pose_file",
     "mirror_K",
     "mirror_arrays",
     "mirror_image",
@@ -29,6 +34,7 @@ __all__ = [
     "mirror_pose",
     "pose_from_angles",
     "sample_shape",
+    "save_hand",
     "skin_files",
     "to_ours",
 ]

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from synth.conventions import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS
+from synth.hand.arrays import ManoArrays
 from synth.hand.joints import ORDERS
-from synth.hand.mano_file import ManoArrays
 
 ANGLE_FINGERS = ("index", "middle", "ring", "little")
 _FINGER_LIMITS = {

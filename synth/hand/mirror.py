@@ -1,6 +1,6 @@
 """Left hands: everything inside is a right hand, and a left hand is its mirror image at the plane x = 0.
 
-Each function is its own inverse.
+Each mirroring function is its own inverse.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from synth.hand.mano_file import ManoArrays
+from synth.hand.arrays import ManoArrays
 
 A = TypeVar("A", np.ndarray, Tensor)
 
@@ -56,6 +56,23 @@ def mirror_arrays(arrays: ManoArrays) -> ManoArrays:
         hands_mean=arrays.hands_mean * pose_signs,
         hands_components=arrays.hands_components * pose_signs,
     )
+
+
+def is_left_hand(arrays: ManoArrays) -> bool:
+    """Whether the fingers of ``arrays`` point to +x, as a left hand's do."""
+    fingers = arrays.rest_tips()[1:].mean(0) - arrays.rest_joints()[0]
+    return bool(fingers[0] > 0)
+
+
+def has_wrong_x_shapes(arrays: ManoArrays) -> bool:
+    """Whether the x of ``shapedirs`` has the sign of the other hand, as in the official MANO_LEFT (smplx issue 48).
+
+    In every population long hands are broad and thick hands: over the shape space, stretch along x and stretch along
+    y and z vary together. The fault turns the stretch along x around and makes that covariance negative.
+    """
+    offsets = arrays.v_template.astype(np.float64) - arrays.v_template.mean(0)
+    stretch = np.einsum("vik,vi->ik", arrays.shapedirs, offsets) / (offsets**2).sum(0)[:, None]
+    return bool(stretch[0] @ (stretch[1] + stretch[2]) < 0)
 
 
 def _scaled_last(values: A, factors: tuple[float, float, float]) -> A:

@@ -14,8 +14,8 @@ from smplx.utils import Struct
 from smplx.utils import Tensor as SmplxTensor
 from torch import Tensor, nn
 
+from synth.hand.arrays import NUM_BETAS, NUM_PARTS, ManoArrays
 from synth.hand.joints import ORDERS
-from synth.hand.mano_file import NUM_BETAS, NUM_PARTS, ManoArrays
 
 BLOCK = 8
 """Hands in each call of ``pose_blocks``: a matrix product of another size may round its sums differently."""

@@ -4,14 +4,16 @@ Every pose keeps the limits of ``anatomy`` and is free of self-collision beyond 
 """
 
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
 
+from synth.config import option
 from synth.hand.anatomy import LOWER_DEG, NUM_ANGLES, UPPER_DEG, HandAxes, pose_from_angles, turns_from_angles
+from synth.hand.arrays import ManoArrays
 from synth.hand.collision import Capsules
 from synth.hand.gestures import GESTURES, OPEN_PINCHES, PINCHES
-from synth.hand.mano_file import ManoArrays
 
 MAX_OVERLAP_M = 0.0025
 """Capsules are stiff and flesh is not: overlap up to here is let through."""
@@ -23,39 +25,51 @@ CLOSING_DEG = np.array([-7.0, 0.0, 4.0, 15.0])
 """MCP abduction that brings the open hand's fingers together; they converge when they bend."""
 
 
-@dataclass(frozen=True)
+class PoseSource(Protocol):
+    """Where poses come from besides the mixture."""
+
+    @property
+    def share(self) -> float:
+        """Share of all poses that come from here."""
+        ...
+
+    def sample(self, rng: np.random.Generator) -> tuple[Float[np.ndarray, "16 3"], str]:
+        """A pose (axis-angle in MANO order relative to the flat hand, wrist zero) and the name of its source."""
+        ...
+
+
+@dataclass
 class PoseMixture:
-    """Shares of the kinds of poses; they are divided by their sum.
+    """Shares of the kinds of poses; they are divided by their sum."""
 
-    Attributes:
-        gesture: A named gesture with noise.
-        pinch: Thumb and index finger between touching and wide open, the other fingers as in any gesture.
-        between: A blend of two named gestures.
-        synergy: All fingers curl together, two main directions of variation (Santello et al. 1998).
-        independent: Every finger for itself.
-    """
-
-    gesture: float = 0.50
-    pinch: float = 0.14
-    between: float = 0.14
-    synergy: float = 0.12
-    independent: float = 0.10
+    gesture: float = option(0.50, "share of poses that are a named gesture with noise")
+    pinch: float = option(0.14, "share with thumb and index finger between touching and wide open")
+    between: float = option(0.14, "share that blends two named gestures")
+    synergy: float = option(0.12, "share whose fingers curl together, two main directions (Santello et al. 1998)")
+    independent: float = option(0.10, "share whose fingers move each for itself")
 
     def __post_init__(self) -> None:
-        shares = [getattr(self, f.name) for f in fields(self)]
-        if min(shares) < 0 or sum(shares) <= 0:
-            raise ValueError(f"poses={self} is not legal: shares must be at least 0 and one of them above 0")
+        shares = self.shares()
+        if not all(0 <= share < np.inf for share in shares.values()) or sum(shares.values()) <= 0:
+            given = ", ".join(f"poses.{kind}={share:g}" for kind, share in shares.items())
+            raise ValueError(f"{given} is not legal: shares must be at least 0 and one of them above 0")
+
+    def shares(self) -> dict[str, float]:
+        """Kind -> share."""
+        return {item.name: getattr(self, item.name) for item in fields(PoseMixture)}
 
 
 class PoseSampler:
     """Draws poses for one hand. It holds no random state: all randomness comes from the generator handed in."""
 
-    def __init__(self, arrays: ManoArrays, mixture: PoseMixture | None = None) -> None:
+    def __init__(
+        self, arrays: ManoArrays, mixture: PoseMixture | None = None, source: PoseSource | None = None
+    ) -> None:
         self.axes = HandAxes.of(arrays)
         self.capsules = Capsules.of(arrays)
-        mixture = mixture or PoseMixture()
-        self._kinds = [f.name for f in fields(mixture)]
-        self._shares = _cumulated([getattr(mixture, kind) for kind in self._kinds])
+        shares = (mixture or PoseMixture()).shares()
+        self._kinds, self._shares = list(shares), _cumulated(list(shares.values()))
+        self._source = source
         self._names = list(GESTURES)
         self._weights = _cumulated([g.weight for g in GESTURES.values()])
         self._angles = {name: gesture.angles_deg() for name, gesture in GESTURES.items()}
@@ -67,8 +81,11 @@ class PoseSampler:
 
         Returns:
             Axis-angle in MANO order relative to the flat hand, wrist zero; and its source: ``gesture:NAME``,
-            ``between:NAME-NAME``, ``pinch:NAME-NAME``, ``synergy`` or ``independent``.
+            ``between:NAME-NAME``, ``pinch:NAME-NAME``, ``synergy``, ``independent``, or what a given source names.
         """
+        # without a source no number is drawn: the poses of a seed stay what they were
+        if self._source is not None and rng.random() < self._source.share:
+            return self._source.sample(rng)
         kind = self._kinds[_drawn(self._shares, rng)]
         names = self._drawn_names(kind, rng)
         limit = max((self._limits[name] for name in names[:1]), default=MAX_OVERLAP_M)

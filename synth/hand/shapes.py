@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from synth.hand.mano_file import NUM_BETAS
+from synth.hand.arrays import NUM_BETAS
 
 SIZE_SIGMA = 1.25
 SIZE_CLIP = 3.0

@@ -81,7 +81,14 @@ class SceneSampler:
     """Draws scenes of one hand model; keeps textures, topologies and photos, and no state between scenes."""
 
     def __init__(
-        self, arrays: ManoArrays, skins: list[Skin], photos: Photos | None, *, size_px: int, options: SceneOptions
+        self,
+        arrays: ManoArrays,
+        skins: list[Skin],
+        photos: Photos | None,
+        *,
+        size_px: int,
+        options: SceneOptions,
+        poses: PoseSampler | None = None,
     ):
         if arrays.uv is None or arrays.uv_faces is None:
             # MANO has no texture coordinates: one texel colours the whole hand.
@@ -91,7 +98,7 @@ class SceneSampler:
         self._arms = ArmMesh(arrays, uv, uv_faces)
         self._skins = skins
         self._wrist_albedo = [albedo_at(skin, self._arms.ring_uv) for skin in skins]
-        self._poses = PoseSampler(arrays)
+        self._poses = poses or PoseSampler(arrays)
         self._backgrounds = Backgrounds(size_px, photos, options.photo_background_share)
         self._size_px = size_px
         self._options = options

@@ -1,122 +1,339 @@
-"""Reading hands: the shipped one, and every way a user's file can be wrong."""
+"""Importing official pickles: the right arrays come out of honest ones, and nothing out of hostile ones."""
 
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 
-from synth.hand import load_hand, skin_files
-from synth.hand.mano_file import OPEN_HAND_FOLDER
-
-
-@pytest.fixture
-def contents() -> dict[str, np.ndarray]:
-    with np.load(OPEN_HAND_FOLDER / "open_hand_right.npz") as archive:
-        return dict(archive)
+from synth.hand import HandModel, load_hand
+from synth.hand.inert_pickle import STAND_INS, Record, read_inert
+from synth.hand.mano_file import ImportManoConfig, import_mano, main
+from synth.hand.pickled_arrays import as_array
+from tests.synth.hand.mano_pickle import chumpy_classes, mirrored, official_pickle, open_hand
 
 
-def saved(folder: Path, contents: dict[str, np.ndarray], name: str = "MANO_RIGHT.npz") -> Path:
-    np.savez(folder / name, **contents)  # type: ignore[arg-type]
-    return folder / name
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, np.ndarray]:
+    return open_hand()
 
 
-def test_open_hand_has_manos_layout():
-    hand = load_hand("open")
-    verts = len(hand.v_template)
-    assert hand.name == "open" and "CC0" in hand.licence
-    assert hand.shapedirs.shape == (verts, 3, 10) and hand.posedirs.shape == (verts, 3, 135)
-    assert hand.parents.tolist() == [-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14]
-    np.testing.assert_allclose(hand.weights.sum(1), 1, atol=1e-5)
-    np.testing.assert_allclose(hand.J_regressor.sum(1), 1, atol=1e-4)
-    assert hand.faces.max() == verts - 1
+def imported(folder: Path, data: bytes, name: str = "MANO_RIGHT") -> Path:
+    (folder / f"{name}.pkl").write_bytes(data)
+    return import_mano(ImportManoConfig(file=str(folder / f"{name}.pkl"), out=str(folder / "out"))).path
 
 
-def test_open_hand_is_a_right_hand_of_human_size():
-    hand = load_hand("open")
-    joints, tips = hand.rest_joints(), hand.rest_tips()
-    assert tips[2, 0] < joints[4, 0] < joints[0, 0]  # fingers along -x
-    assert tips[0, 2] > tips[4, 2]  # thumb side +z
-    assert 0.16 < np.linalg.norm(tips[2] - joints[0]) < 0.21
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
+def test_an_official_pickle_gives_its_arrays(tmp_path, arrays, protocol):
+    data = official_pickle(arrays, protocol)
+    if protocol == 2:
+        for path in (b"cchumpy.ch\nCh\n", b"cchumpy.reordering\nSelect\n", b"cscipy.sparse.csc\ncsc_matrix\n",
+                     b"cnumpy.core.multiarray\n_reconstruct\n"):  # fmt: skip
+            assert path in data
+    path = imported(tmp_path, data)
+    assert "chumpy" not in sys.modules
+    with np.load(path, allow_pickle=False) as written:
+        for key in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "f", "kintree_table",
+                    "hands_mean", "hands_components", "tip_vertex_ids"):  # fmt: skip
+            np.testing.assert_array_equal(written[key], arrays[key], err_msg=key)
+            assert written[key].dtype == arrays[key].dtype
+        assert "non-commercial" in str(written["license"])
 
 
-def test_open_hand_is_closed_and_faces_outwards():
-    hand = load_hand("open")
-    corners = hand.v_template[hand.faces].astype(np.float64)
-    volume = np.einsum("fi,fi->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
-    assert 2e-4 < volume < 6e-4  # cubic metres, positive when counter-clockwise from outside
-    edges = np.sort(hand.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    assert (np.unique(edges, axis=0, return_counts=True)[1] == 2).all()
+def test_the_imported_hand_is_the_hand(tmp_path, arrays):
+    hand, open_one = load_hand(imported(tmp_path, official_pickle(arrays))), load_hand("open")
+    assert hand.name == "MANO_RIGHT" and "Max-Planck" in hand.licence
+    for key in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "faces", "hands_mean"):
+        np.testing.assert_array_equal(getattr(hand, key), getattr(open_one, key))
 
 
-def test_texture_coordinates_and_skins():
-    hand = load_hand("open")
-    assert hand.uv is not None and hand.uv_faces is not None
-    assert hand.uv.min() >= 0 and hand.uv.max() <= 1
-    assert hand.uv_faces.shape == hand.faces.shape and hand.uv_faces.max() == len(hand.uv) - 1
-    # the chart fills the unit square: the layout that the skins are painted in
-    assert np.ptp(hand.uv[:, 0]) > 0.9 and np.ptp(hand.uv[:, 1]) > 0.9
-    assert len(skin_files()) == 24 and all(p.stat().st_size > 5000 for p in skin_files())
+def test_big_endian_fortran_and_single_numbers_are_read(arrays):
+    for array in (
+        np.arange(6.0).reshape(2, 3).astype(">f8"),
+        np.asfortranarray(np.arange(6, dtype=np.int16).reshape(2, 3)),
+        np.array([True, False]),
+        np.array(2.5),
+    ):
+        read = as_array(read_inert(pickle.dumps(array, protocol=2)))
+        np.testing.assert_array_equal(read, array)
+        assert read.dtype == array.dtype.newbyteorder("=")
+    matrix = scipy.sparse.random(7, 11, 0.3, format="csc", random_state=0)
+    np.testing.assert_array_equal(as_array(read_inert(pickle.dumps(matrix, protocol=2))), matrix.toarray())
 
 
-def test_a_users_file_is_read_and_named(tmp_path, contents):
-    hand = load_hand(saved(tmp_path, contents))
-    assert hand.name == "MANO_RIGHT"
-    np.testing.assert_array_equal(hand.v_template, load_hand("open").v_template)
+@pytest.mark.parametrize("faulty", [True, False])
+def test_a_left_hand_is_mended_and_becomes_the_mirror_image(tmp_path, arrays, capsys, faulty):
+    left = mirrored(arrays, mirror_shapes=not faulty)
+    (tmp_path / "MANO_LEFT.pkl").write_bytes(official_pickle(left))
+    assert main([f"file={tmp_path}/MANO_LEFT.pkl", f"out={tmp_path}/out"]) == 0
+    shown = capsys.readouterr().out
+    assert "a left hand of 1681 vertices" in shown
+    assert ("had the right hand's sign" in shown) == faulty and ("nothing to mend" in shown) != faulty
+    with np.load(tmp_path / "out" / "MANO_LEFT.npz") as written:
+        np.testing.assert_array_equal(written["shapedirs"], mirrored(arrays, mirror_shapes=True)["shapedirs"])
+        np.testing.assert_array_equal(written["v_template"], left["v_template"])
+    hand, right = load_hand(tmp_path / "out" / "MANO_LEFT.npz"), load_hand("open")
+    for key in ("v_template", "shapedirs", "posedirs", "faces", "uv_faces", "hands_mean", "hands_components"):
+        np.testing.assert_array_equal(getattr(hand, key), getattr(right, key), err_msg=key)
 
 
-def test_778_vertices_need_no_tips(tmp_path, contents):
-    keep = 778
-    small = {k: contents[k][:keep] for k in ("v_template", "shapedirs", "posedirs", "weights")}
-    small["J_regressor"] = contents["J_regressor"][:, :keep]
-    small["f"] = contents["f"][(contents["f"] < keep).all(1)]
-    small |= {k: contents[k] for k in ("kintree_table", "hands_mean", "hands_components")}
-    small["v_template"] = np.abs(small["v_template"]) * np.array([-1, 1, 1], np.float32)
-    small["v_template"][:] -= small["v_template"].max(0)
-    small["J_regressor"] = np.zeros_like(small["J_regressor"])
-    hand = load_hand(saved(tmp_path, small))
-    assert hand.tip_vertex_ids.tolist() == [744, 320, 443, 554, 671]
-    assert hand.uv is None and hand.uv_faces is None
+def test_left_and_right_give_the_same_posed_hand(tmp_path, arrays):
+    import torch
+
+    left = HandModel(load_hand(imported(tmp_path, official_pickle(mirrored(arrays, mirror_shapes=False)), "MANO_LEFT")))
+    right = HandModel(load_hand("open"))
+    rng = np.random.default_rng(0)
+    row = [torch.tensor(rng.normal(0, scale, (1, *sides)), dtype=torch.float32)
+           for scale, sides in ((0.5, (16, 3)), (1.0, (10,)), (0.1, (3,)))]  # fmt: skip
+    np.testing.assert_allclose(left(*row).verts.detach(), right(*row).verts.detach(), atol=1e-6)
+
+
+def test_a_file_of_that_name_is_only_replaced_when_asked(tmp_path, arrays):
+    first = imported(tmp_path, official_pickle(arrays)).read_bytes()
+    assert imported(tmp_path, official_pickle(arrays)).read_bytes() == first
+    other = official_pickle(arrays | {"v_template": arrays["v_template"] * 1.01})
+    with pytest.raises(ValueError, match=r"holds another MANO_RIGHT\.npz"):
+        imported(tmp_path, other)
+    assert (tmp_path / "out" / "MANO_RIGHT.npz").read_bytes() == first
+    import_mano(ImportManoConfig(file=str(tmp_path / "MANO_RIGHT.pkl"), out=str(tmp_path / "out"), overwrite=True))
+    assert (tmp_path / "out" / "MANO_RIGHT.npz").read_bytes() != first
+    assert [f.name for f in (tmp_path / "out").iterdir()] == ["MANO_RIGHT.npz"]
+
+
+def test_the_verb_runs_as_a_module_without_a_word_on_stderr(tmp_path, arrays):
+    (tmp_path / "MANO_RIGHT.pkl").write_bytes(official_pickle(arrays))
+    command = [sys.executable, "-m", "synth.hand.mano_file", f"file={tmp_path}/MANO_RIGHT.pkl", f"out={tmp_path}/out"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"use it with hand={tmp_path}/out/MANO_RIGHT.npz\n")
+
+
+class Calls:
+    """Pickled, it makes the reader call ``function`` with ``arguments``."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return self.call
+
+
+def refused(folder: Path, data: bytes, capsys: pytest.CaptureFixture) -> str:
+    """The one line that ``data`` ends in; nothing ran and nothing was written."""
+    (folder / "MANO_RIGHT.pkl").write_bytes(data)
+    assert main([f"file={folder}/MANO_RIGHT.pkl", f"out={folder}/out"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.startswith(f"handbridge import-mano: file={folder}/MANO_RIGHT.pkl")
+    assert sorted(f.name for f in folder.iterdir()) == ["MANO_RIGHT.pkl"]
+    return error
+
+
+def hostile_calls(marker: str) -> dict[str, Any]:
+    write = f"open({marker!r}, 'w')"
+    return {
+        "posix.system": Calls(os.system, f"touch {marker}"),
+        "builtins.eval": Calls(eval, write),
+        "builtins.exec": Calls(exec, write),
+        "subprocess.Popen": Calls(subprocess.Popen, ["touch", marker]),
+        "builtins.getattr": Calls(getattr, Calls(__import__, "os"), "system"),
+        "builtins.open": Calls(open, marker, "w"),
+        "pathlib": Calls(Path(marker).touch),
+        "numpy._core": Calls(np.save, marker, np.zeros(3)),
+        "pickle": Calls(pickle.loads, b"cos\nsystem\n(S'touch x'\ntR."),
+    }
+
+
+@pytest.mark.parametrize("named", hostile_calls("x"))
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_call_hidden_in_a_hand_is_refused_and_nothing_ran(tmp_path, arrays, capsys, named, protocol):
+    marker = tmp_path / "ran"
+    data = official_pickle(arrays, protocol, bs_style=hostile_calls(str(marker))[named])
+    error = refused(tmp_path, data, capsys)
+    assert "nothing of it was run" in error and "which no hand needs" in error
+    assert not marker.exists()
+
+
+def test_the_same_pickle_runs_where_pickles_are_trusted(tmp_path):
+    """The marker would be there if a call were made: the tests above can fail."""
+    marker = tmp_path / "ran"
+    pickle.loads(pickle.dumps(Calls(os.system, f"touch {marker}"), protocol=2))
+    assert marker.exists()
+
+
+def by_hand(*parts: bytes) -> bytes:
+    return b"\x80\x02" + b"".join(parts) + b"."
+
+
+def called(module: str, name: str, arguments: bytes) -> bytes:
+    return f"c{module}\n{name}\n".encode() + arguments + b"R"
+
+
+SYSTEM = b"cos\nsystem\n(S'touch ran'\ntR"
+RAW_PICKLES = {
+    "text protocol": b"cos\nsystem\n(S'touch ran'\ntR.",
+    "old-style instance": by_hand(b"(S'touch ran'\nios\nsystem\n"),
+    "old-style object": by_hand(b"(cos\nsystem\nS'touch ran'\no"),
+    "dotted name": b"\x80\x04\x8c\x05numpy\x8c\x10f2py.os.system.xx\x93.",
+    "f2py's shell": by_hand(called("numpy.f2py.diagnose", "run_command", b"(S'touch ran'\nt")),
+    "numpy's testing shell": by_hand(called("numpy.testing._private.utils", "runstring", b"(S'import os'\n}t")),
+    "numpy's loader": by_hand(called("numpy", "load", b"(S'MANO_RIGHT.pkl'\nt")),
+    "numpy's memmap": by_hand(called("numpy", "memmap", b"(S'ran'\nt")),
+    "persistent name": b"Pran\n.",
+    "extension registry": by_hand(b"\x82\x01"),
+    "state on a class": by_hand(b"cchumpy.ch\nCh\n(N}S'__setstate__'\nS'x'\nstb"),
+    "state on a text": by_hand(b"S'x'\n}S'a'\nK\x01sb"),
+    "a reconstructor of os": by_hand(b"ccopy_reg\n_reconstructor\n(cos\nsystem\nc__builtin__\nobject\nNtR"),
+    "a reconstructor of nothing": by_hand(b"ccopy_reg\n_reconstructor\n)R"),
+    "keyword construction": b"\x80\x04cchumpy.ch\nCh\n)}S'a'\nK\x01s\x92.",
+    "a record called": by_hand(b"cchumpy.ch\nCh\n)R)R"),
+    "a huge place in the memo": by_hand(b"Nr" + struct.pack("<I", 0xFFFFFFF0)),
+    "a tuple of tuples as a key": by_hand(b"})" + b"\x85" * 19_000 + b"Ns"),
+    "more tuples than that": by_hand(b"})" + b"\x85" * 2_000_000 + b"Ns"),
+    "a huge text": b"\x80\x04\x8d" + struct.pack("<Q", 1 << 60) + b"x.",
+    "a huge array of bytes": b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"x.",
+    "a negative length": by_hand(b"T" + struct.pack("<i", -5) + b"x"),
+    "an unknown opcode": by_hand(b"\xff"),
+    "an empty stack": by_hand(b"0"),
+    "no end": b"\x80\x02}",
+    "nothing": b"",
+    "text": b"this is no pickle\n",
+}
+
+
+@pytest.mark.parametrize("name", RAW_PICKLES)
+def test_hand_made_pickles_are_refused(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    refused(tmp_path, RAW_PICKLES[name], capsys)
+
+
+def test_what_a_name_stands_for_keeps_its_arguments_and_does_nothing():
+    for stand_in in set(STAND_INS.values()):
+        assert issubclass(stand_in, Record)
+        with pytest.raises(pickle.UnpicklingError):
+            stand_in.anything = 1  # type: ignore[attr-defined]
+    record = read_inert(by_hand(called("_codecs", "encode", b"(S'x'\nS'rot13'\nt")))
+    assert record.args == ("x", "rot13") and record.state is None
+
+
+def array_pickle(kind: bytes = b"f8", shape: bytes = b"K\x02\x85", raw: bytes = b"U\x10" + bytes(16)) -> bytes:
+    """A numpy array opcode by opcode: class, type of number, shape and bytes as given."""
+    start = called("numpy.core.multiarray", "_reconstruct", b"(cnumpy\nndarray\nK\x00\x85U\x01bt")
+    dtype = called("numpy", "dtype", b"(U" + bytes([len(kind)]) + kind + b"K\x00K\x01t")
+    return (
+        start
+        + b"(K\x01"
+        + shape
+        + dtype
+        + b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+        + raw
+        + b"tb"
+    )
+
+
+HUGE = b"\x8a\x05" + (1 << 34).to_bytes(5, "little")
+WRONG_ARRAYS = {
+    "objects": array_pickle(kind=b"O8"),
+    "records": array_pickle(kind=b"V8"),
+    "a formula of a type": array_pickle(kind=b"f8,i4"),
+    "more numbers than bytes": array_pickle(shape=HUGE + b"\x85"),
+    "an overflowing shape": array_pickle(shape=HUGE + HUGE + HUGE + b"\x87"),
+    "a negative shape": array_pickle(shape=b"J\xff\xff\xff\xffJ\xfe\xff\xff\xff\x86"),
+    "a shape of texts": array_pickle(shape=b"U\x01x\x85"),
+    "fewer numbers than bytes": array_pickle(shape=b"K\x01\x85"),
+    "numbers that are a list": array_pickle(raw=b"]"),
+    "no state": called("numpy.core.multiarray", "_reconstruct", b"(cnumpy\nndarray\nK\x00\x85U\x01bt"),
+    "another class": called("numpy.core.multiarray", "_reconstruct", b"(cchumpy.ch\nCh\nK\x00\x85U\x01bt"),
+    "chumpy without an array": b"cchumpy.ch\nCh\n)\x81}b",
+    "chumpy within itself": b"cchumpy.ch\nCh\n)\x81q\x05}U\x01xh\x05sb",
+    "a set": called("__builtin__", "set", b"(]t"),
+    "a text": b"U\x01x",
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ARRAYS)
+def test_arrays_that_contradict_themselves_are_refused(name):
+    np.testing.assert_array_equal(as_array(read_inert(by_hand(array_pickle()))), [0.0, 0.0])
+    tracemalloc.start()
+    with pytest.raises(ValueError):
+        as_array(read_inert(by_hand(WRONG_ARRAYS[name])))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("part", "value"),
     [
-        (lambda c: c.pop("posedirs"), "no array posedirs"),
-        (lambda c: c.update(weights=c["weights"][:, :15]), "weights has shape"),
-        (lambda c: c.update(hands_mean=c["hands_mean"][:44]), "hands_mean has shape"),
-        (lambda c: c.update(shapedirs=c["shapedirs"][:, :, :9]), "9 shape coefficients"),
-        (lambda c: c.update(v_template=c["v_template"] * np.nan), "no finite numbers"),
-        (lambda c: c.update(kintree_table=c["kintree_table"] * 0), "kintree_table"),
-        (lambda c: c.pop("tip_vertex_ids"), "tip_vertex_ids"),
-        (lambda c: c.update(tip_vertex_ids=c["tip_vertex_ids"] + 5000), "tip_vertex_ids"),
-        (lambda c: c.update(v_template=c["v_template"] * np.array([-1, 1, 1], np.float32)), "left hand"),
-        (lambda c: c.update(f=np.array([{"a": 1}], dtype=object)), "cannot be read"),
+        ("_shape", (1 << 20, 1 << 20)),
+        ("_shape", (3,)),
+        ("indices", np.array([0, 5])),
+        ("indices", np.array([0, -1])),
+        ("indptr", np.array([0, 2, 1, 2])),
+        ("indptr", np.array([0, 1, 2])),
+        ("indptr", np.array([0, 1, 1, 9])),
+        ("data", np.ones(3)),
     ],
 )
-def test_wrong_arrays_are_refused_in_one_line(tmp_path, contents, change, named):
-    change(contents)
-    with pytest.raises(ValueError, match=named) as caught:
-        load_hand(saved(tmp_path, contents))
-    assert "\n" not in str(caught.value) and "MANO_RIGHT.npz" in str(caught.value)
+def test_sparse_matrices_that_reach_outside_are_refused(part, value):
+    matrix = scipy.sparse.csc_matrix(np.array([[1.0, 0, 2.0], [0, 0, 0]]))
+    np.testing.assert_array_equal(as_array(read_inert(pickle.dumps(matrix, 2))), [[1, 0, 2], [0, 0, 0]])
+    matrix.__dict__[part] = value
+    with pytest.raises(ValueError, match=r"sparse|columns|shape"):
+        as_array(read_inert(pickle.dumps(matrix, 2)))
 
 
-def test_files_that_are_no_hands_are_refused(tmp_path):
-    (tmp_path / "text.npz").write_text("not a zip")
-    np.save(tmp_path / "one.npy", np.zeros(3))
-    for name in ("text.npz", "one.npy"):
-        with pytest.raises(ValueError, match="cannot be read"):
-            load_hand(tmp_path / name)
-    with pytest.raises(FileNotFoundError, match=r"hand=.*does not exist"):
-        load_hand(tmp_path / "missing.npz")
+@pytest.mark.parametrize("ids", [np.array([0, 99]), np.array([-1]), np.array([0.5]), np.array([], np.int64)])
+def test_chumpy_selections_that_reach_outside_are_refused(ids):
+    with chumpy_classes() as (ch, select):
+        source, chosen = ch(), select()
+        source.__dict__["x"] = np.arange(4.0)
+        chosen.__dict__.update(a=source, idxs=ids)
+        data = pickle.dumps(chosen, 2)
+    with pytest.raises(ValueError, match="elements that its array has not"):
+        as_array(read_inert(data))
 
 
-def test_pickles_are_refused_unread(tmp_path):
-    path = tmp_path / "MANO_RIGHT.pkl"
-    path.write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(ValueError, match=r"pickle.*import-mano.*later release.*npz"):
-        load_hand(path)
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"hands_mean": np.zeros(44)}, "hands_mean has shape"),
+        ({"weights": "x"}, "weights cannot be read: it is of type str"),
+        ({"v_template": np.full((1681, 3), np.nan)}, "v_template holds values that are no finite numbers"),
+        ({"kintree_table": np.zeros((2, 16), np.int64)}, "kintree_table is not that of MANO"),
+    ],
+)
+def test_pickles_of_something_else_are_refused(tmp_path, arrays, capsys, changed, named):
+    assert named in refused(tmp_path, official_pickle(arrays, **changed), capsys)
 
 
-def test_mano_without_a_file_says_where_to_get_it():
-    with pytest.raises(ValueError, match=r"MANO_RIGHT from mano\.is\.tue\.mpg\.de.*hand=PATH"):
-        load_hand("mano")
+def test_a_body_model_a_list_and_downloads_gone_wrong_are_named(tmp_path, arrays, capsys):
+    body = {key: array for key, array in arrays.items() if not key.startswith("hands_")}
+    assert "no array hands_mean" in refused(tmp_path, official_pickle(body), capsys)
+    assert "no named arrays" in refused(tmp_path, pickle.dumps([1, 2]), capsys)
+    assert "unpack it" in refused(tmp_path, b"PK\x03\x04zip", capsys)
+    assert "web page" in refused(tmp_path, b"\n<!DOCTYPE html>", capsys)
+    assert main([f"file={tmp_path}/none.pkl", f"out={tmp_path}/out"]) == 1
+    assert "none.pkl does not exist" in capsys.readouterr().err
+
+
+def test_a_pickle_cut_anywhere_is_refused(tmp_path, arrays, capsys):
+    data = official_pickle(arrays)
+    for end in np.linspace(1, len(data) - 1, 12).astype(int):
+        refused(tmp_path, data[:end], capsys)
+
+
+def test_names_in_a_pickle_cannot_write_on_the_terminal(tmp_path, capsys):
+    error = refused(tmp_path, by_hand(b"c\x1b[2Jx\n" + b"y" * 5000 + b"\n"), capsys)
+    assert "\x1b" not in error and len(error) < 1000
+
+
+def test_a_large_file_is_refused_unread(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("synth.hand.mano_file.MAX_BYTES", 10)
+    assert "has 11 bytes" in refused(tmp_path, b"x" * 11, capsys)

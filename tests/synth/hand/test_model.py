@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from synth.conventions import JOINT_NAMES, MANO_PARENTS
 from synth.hand import HandAxes, HandModel, load_hand
+from synth.hand.arrays import ManoArrays
 from synth.hand.joints import to_ours
-from synth.hand.mano_file import ManoArrays
 
 
 @pytest.fixture(scope="module")
