@@ -25,6 +25,7 @@ from synth.executors import EXECUTORS, ShardTask
 from synth.files import open_run_folder, require_writable
 from synth.hand import load_hand
 from synth.render import get_renderer
+from synth.scene.panorama import check_panoramas, list_panoramas
 from synth.scene.photos import check_photos, list_photos
 from synth.scene.scene import SceneOptions
 from synth.scene.skin import list_skins
@@ -114,12 +115,16 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
         check_photos(list_skins(cfg.skins), "skins")
     photos = list_photos(cfg.background_dir) if cfg.background_dir else []
     check_photos(photos)
+    hdr_dir = cfg.scene.light.hdr_dir
+    panoramas = list_panoramas(hdr_dir, "scene.light.hdr_dir") if hdr_dir else []
+    check_panoramas(panoramas, "scene.light.hdr_dir")
     return MakerSettings(
         image_size=cfg.image_size,
         hand=cfg.hand,
         renderer=cfg.renderer,
         skins=cfg.skins,
         photos=photos,
+        panoramas=panoramas,
         scene=cfg.scene,
         rgb=cfg.rgb,
         depth=DEPTH_PRESETS[cfg.depth_sensor],

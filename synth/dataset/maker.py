@@ -15,6 +15,7 @@ from synth.hand import HandModel, load_hand
 from synth.render import get_renderer
 from synth.render.renderer import RenderOutput
 from synth.scene.occluder import put_in_front
+from synth.scene.panorama import Panoramas
 from synth.scene.photo_edge import beyond_photo
 from synth.scene.photos import Photos
 from synth.scene.scene import HandDraft, Scene, SceneOptions, SceneSampler
@@ -38,6 +39,7 @@ class MakerSettings:
     renderer: str
     skins: str
     photos: list[Path]
+    panoramas: list[Path]
     scene: SceneOptions
     rgb: RgbOptions
     depth: DepthOptions
@@ -57,7 +59,12 @@ class SampleMaker:
         self._settings, self._seed = settings, seed
         self._model = HandModel(arrays)
         self._scenes = SceneSampler(
-            arrays, load_skins(settings.skins), photos, size_px=settings.image_size, options=settings.scene
+            arrays,
+            load_skins(settings.skins),
+            photos,
+            size_px=settings.image_size,
+            options=settings.scene,
+            panoramas=Panoramas(settings.panoramas) if settings.panoramas else None,
         )
         self._renderer = get_renderer(settings.renderer)()
 

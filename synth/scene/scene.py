@@ -12,11 +12,13 @@ from synth.conventions import WRIST
 from synth.hand import ManoArrays, PoseSampler, sample_shape
 from synth.render.renderer import MeshTopology, RenderScene
 from synth.scene.arms import sample_arm, sample_elbow
-from synth.scene.background import Backgrounds
+from synth.scene.background import BackgroundOptions, Backgrounds, Setting
 from synth.scene.camera import Camera
+from synth.scene.environment import Surroundings, light_from_panorama
 from synth.scene.forearm import Arm, ArmMesh
-from synth.scene.light import sample_light, sample_material
+from synth.scene.light import DrawnLight, LightOptions, sample_light, sample_material
 from synth.scene.occluder import Occluder, sample_occluder
+from synth.scene.panorama import Panoramas
 from synth.scene.photo_edge import sample_photo_edge
 from synth.scene.photos import Photos
 from synth.scene.placement import Placement, PlacementOptions, sample_placement
@@ -33,6 +35,8 @@ class SceneOptions:
 
     view: ViewOptions = option(ViewOptions(), "kinds of view")
     placement: PlacementOptions = option(PlacementOptions(), "place and size of the hand in the image")
+    light: LightOptions = option(LightOptions(), "where the light comes from")
+    background: BackgroundOptions = option(BackgroundOptions(), "what stands behind the hand")
     sleeve_share: float = option(0.5, "share of arms in a sleeve")
     occluder_share: float = option(0.08, "share of images with a thing in front of the hand")
     photo_edge_share: float = option(0.3, "share of images that reach beyond the photo's edge")
@@ -81,7 +85,14 @@ class SceneSampler:
     """Draws scenes of one hand model; keeps textures, topologies and photos, and no state between scenes."""
 
     def __init__(
-        self, arrays: ManoArrays, skins: list[Skin], photos: Photos | None, *, size_px: int, options: SceneOptions
+        self,
+        arrays: ManoArrays,
+        skins: list[Skin],
+        photos: Photos | None,
+        *,
+        size_px: int,
+        options: SceneOptions,
+        panoramas: Panoramas | None = None,
     ):
         if arrays.uv is None or arrays.uv_faces is None:
             # MANO has no texture coordinates: one texel colours the whole hand.
@@ -92,7 +103,8 @@ class SceneSampler:
         self._skins = skins
         self._wrist_albedo = [albedo_at(skin, self._arms.ring_uv) for skin in skins]
         self._poses = PoseSampler(arrays)
-        self._backgrounds = Backgrounds(size_px, photos, options.photo_background_share)
+        self._panoramas = panoramas
+        self._backgrounds = Backgrounds(options.background, photos=photos, photo_share=options.photo_background_share)
         self._size_px = size_px
         self._options = options
 
@@ -121,7 +133,7 @@ class SceneSampler:
         joints_turned = (joints - joints[WRIST]) @ view.R_cam_hand.T
         place = sample_placement(rng, joints_turned, self._size_px, self._options.placement)
         T_cam_hand = (view.R_cam_hand, place.shift_m - view.R_cam_hand @ joints[WRIST])
-        render, drawn = self._render_scene(rng, verts, T_cam_hand, place.camera)
+        render, drawn = self._render_scene(rng, verts, T_cam_hand, place.camera, view.R_cam_world)
         joints_cam = joints_turned + place.shift_m
         joints_px = place.camera.project(joints_cam)
         occluder = None
@@ -145,13 +157,15 @@ class SceneSampler:
         verts: np.ndarray,
         T_cam_hand: tuple[np.ndarray, np.ndarray],
         camera: Camera,
+        R_cam_world: np.ndarray,
     ) -> tuple[RenderScene, dict[str, Any]]:
         """What the renderer takes, and what was drawn for it."""
         arm = sample_arm(rng, len(self._arms.ring), self._options.sleeve_share)
         verts_cam = self._arm_out_of_sight(rng, verts, arm, T_cam_hand, camera)
-        light = sample_light(rng)
+        light, surroundings = self._light(rng, R_cam_world)
         skin = int(rng.integers(len(self._skins)))
-        background, background_kind = self._backgrounds.sample(rng, light.exposure * light.colour)
+        setting = Setting(light.exposure * light.colour, camera, R_cam_world, surroundings)
+        background, background_kind = self._backgrounds.sample(rng, setting)
         albedo = self._wrist_albedo[skin]
         tint = sample_tint(rng, albedo)
         render = RenderScene(
@@ -166,6 +180,11 @@ class SceneSampler:
         )
         drawn = {"light": light.kind, "exposure": round(light.exposure, 3), "skin": self._skins[skin].name}
         return render, drawn | {"background": background_kind, "sleeve": arm.sleeve is not None}
+
+    def _light(self, rng: np.random.Generator, R_cam_world: np.ndarray) -> tuple[DrawnLight, Surroundings | None]:
+        if self._panoramas is not None and rng.random() < self._options.light.hdr_share:
+            return light_from_panorama(rng, self._panoramas.sample(rng), R_cam_world)
+        return sample_light(rng), None
 
     def _arm_out_of_sight(
         self,

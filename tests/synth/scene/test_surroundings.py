@@ -5,9 +5,13 @@ import pytest
 from synth.conventions import PART_NAMES
 from synth.hand import skin_files
 from synth.render.renderer import RenderOutput
-from synth.scene.background import PAINTERS, Backgrounds, random_colour
+from synth.scene.background import BackgroundOptions, Backgrounds, Setting
+from synth.scene.camera import Camera
+from synth.scene.environment import Surroundings
 from synth.scene.light import EXPOSURE, sample_light, sample_material
 from synth.scene.occluder import Occluder, put_in_front, sample_occluder
+from synth.scene.painted import PAINTERS, random_colour
+from synth.scene.panorama import prepare_panorama
 from synth.scene.people import paint_person
 from synth.scene.photos import Photos, check_photos, list_photos
 from synth.scene.skin import albedo_at, flat_skins, load_skins, sample_tint
@@ -22,17 +26,32 @@ def test_painters_paint_images_that_differ(kind, size_px):
     assert np.abs(first.astype(int) - second).mean() > 2
 
 
+def setting(size_px: int = 64, light: float = 1.0, surroundings: Surroundings | None = None) -> Setting:
+    K = np.array([[size_px, 0, size_px / 2], [0, size_px, size_px / 2], [0, 0, 1.0]])
+    return Setting(np.full(3, light), Camera(K, size_px, size_px), np.eye(3), surroundings)
+
+
 def test_the_same_generator_state_gives_the_same_background():
-    backgrounds = Backgrounds(160, None, 0.7)
-    first, kind = backgrounds.sample(np.random.default_rng(5), np.ones(3))
-    again, same_kind = backgrounds.sample(np.random.default_rng(5), np.ones(3))
+    backgrounds = Backgrounds(BackgroundOptions())
+    first, kind = backgrounds.sample(np.random.default_rng(5), setting(160))
+    again, same_kind = backgrounds.sample(np.random.default_rng(5), setting(160))
     assert (first == again).all() and kind == same_kind and first.shape == (160, 160, 3)
 
 
 def test_dim_light_darkens_the_background():
-    backgrounds = Backgrounds(64, None, 0.0)
-    bright = backgrounds.sample(np.random.default_rng(6), np.ones(3))[0].mean()
-    assert backgrounds.sample(np.random.default_rng(6), np.full(3, 0.2))[0].mean() < 0.8 * bright
+    backgrounds = Backgrounds(BackgroundOptions())
+    bright = backgrounds.sample(np.random.default_rng(6), setting())[0].mean()
+    assert backgrounds.sample(np.random.default_rng(6), setting(light=0.2))[0].mean() < 0.8 * bright
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_people_and_panoramas_stand_behind_as_many_hands_as_asked_for(share):
+    panorama = prepare_panorama("x", np.ones((16, 32, 3), np.float32))
+    backgrounds = Backgrounds(BackgroundOptions(hdr_share=share, person_share=1 - share))
+    around = setting(surroundings=Surroundings(panorama, np.eye(3), 0.5))
+    kinds = [backgrounds.sample(np.random.default_rng(i), around)[1] for i in range(20)]
+    assert all(("hdr" in kind) == bool(share) for kind in kinds)
+    assert all(("+person" in kind) == (not share) for kind in kinds)
 
 
 def test_a_person_changes_the_image():
