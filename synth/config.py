@@ -132,7 +132,10 @@ def _options(schema: type, prefix: str = "") -> dict[str, tuple[dataclasses.Fiel
 
 
 def _groups(stage: str) -> list[str]:
-    return sorted(p.name for p in (CONFIG_ROOT / stage).iterdir() if p.is_dir() and p.name[0] != "_")
+    """Config groups by the key that they set: ``scene.view`` is the folder ``scene/view``."""
+    root = CONFIG_ROOT / stage
+    folders = {p.parent.relative_to(root) for p in root.rglob("*.yaml")} - {Path()}
+    return sorted(".".join(folder.parts) for folder in folders)
 
 
 def _prepared(stage: str, schema: type, override: str) -> str:
@@ -147,6 +150,8 @@ def _prepared(stage: str, schema: type, override: str) -> str:
     options, groups = _options(schema), _groups(stage)
     if key in options and options[key][1] is str and value[:1] not in ("'", '"'):
         return f"{key}={_quoted(value)}"
+    if key.replace("/", ".") in groups and re.fullmatch(r"\w+", value):
+        return f"{key.replace('.', '/')}={value}"
     inside_dict = any(key.startswith(name + ".") and get_origin(kind) is dict for name, (_, kind) in options.items())
     is_part = any(name.startswith(key + ".") for name in options)
     if not (key in options or key in groups or inside_dict or is_part):
@@ -183,7 +188,7 @@ def _one_line(stage: str, schema: type, overrides: Sequence[str], error: Excepti
     choice = re.search(r"Could not find '([^']+)/([^'/]+)'", full)
     if choice:
         names = ", ".join(_choices(stage, choice[1]))
-        return f"{choice[1]}={choice[2]} is unknown; legal: {names}"
+        return f"{choice[1].replace('/', '.')}={choice[2]} is unknown; legal: {names}"
     blamed = re.search(r"(?:merging|parsing) override '?([^\s=']+)|argument '([^\s=]+)=", full)
     name = next((g for g in blamed.groups() if g), "") if blamed else key
     given = next((o for o in reversed(overrides) if o.startswith(name + "=")), "") if name else ""
@@ -195,7 +200,7 @@ def _one_line(stage: str, schema: type, overrides: Sequence[str], error: Excepti
 
 
 def _choices(stage: str, group: str) -> list[str]:
-    return sorted(f.stem for f in (CONFIG_ROOT / stage / group).glob("*.yaml"))
+    return sorted(f.stem for f in (CONFIG_ROOT / stage / group.replace(".", "/")).glob("*.yaml"))
 
 
 def _legal(schema: type, key: str) -> str:
