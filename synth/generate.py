@@ -118,6 +118,9 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
     hdr_dir = cfg.scene.light.hdr_dir
     panoramas = list_panoramas(hdr_dir, "scene.light.hdr_dir") if hdr_dir else []
     check_panoramas(panoramas, "scene.light.hdr_dir")
+    texture_dir = cfg.scene.background.texture_dir
+    textures = list_photos(texture_dir, "scene.background.texture_dir") if texture_dir else []
+    check_photos(textures, "scene.background.texture_dir")
     return MakerSettings(
         image_size=cfg.image_size,
         hand=cfg.hand,
@@ -125,6 +128,7 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
         skins=cfg.skins,
         photos=photos,
         panoramas=panoramas,
+        textures=textures,
         scene=cfg.scene,
         rgb=cfg.rgb,
         depth=DEPTH_PRESETS[cfg.depth_sensor],

@@ -40,6 +40,7 @@ class MakerSettings:
     skins: str
     photos: list[Path]
     panoramas: list[Path]
+    textures: list[Path]
     scene: SceneOptions
     rgb: RgbOptions
     depth: DepthOptions
@@ -65,6 +66,7 @@ class SampleMaker:
             size_px=settings.image_size,
             options=settings.scene,
             panoramas=Panoramas(settings.panoramas) if settings.panoramas else None,
+            textures=Photos(settings.textures) if settings.textures else None,
         )
         self._renderer = get_renderer(settings.renderer)()
 

@@ -1,4 +1,4 @@
-"""What stands behind the hand: the panorama that lights it, the user's photos, or what is painted."""
+"""What stands behind the hand: the panorama that lights it, a textured plane, a photo, or what is painted."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,18 @@ from jaxtyping import Float, UInt8
 from synth.config import check, option
 from synth.scene.camera import Camera
 from synth.scene.environment import Surroundings
-from synth.scene.painted import PAINTERS, SHARES
+from synth.scene.painted import PAINTERS, SHARES, paint_wall
 from synth.scene.people import paint_person
 from synth.scene.photos import Photos
+from synth.scene.plane import as_tile, draw_plane, sample_plane
 
 Image = UInt8[np.ndarray, "side side 3"]
 PERSON_BEFORE_PHOTO = 0.35
 """Photos and panoramas show people of their own: painted ones stand before them less often, by this factor."""
+LOOKS_DOWN = 0.7
+"""Sine of the angle below the horizon from which a camera sees no people and no rooms, but the table or the floor."""
+FLAT = ["wall", "noise", "pattern", "clutter"]
+FLAT_SHARES = np.array([0.35, 0.2, 0.15, 0.3])
 MAX_CANVAS_PX = 128
 """Larger backgrounds are painted at this size and enlarged: they are mostly out of focus, and painting costs time."""
 
@@ -25,10 +30,12 @@ class BackgroundOptions:
     """What stands behind the hand, and how often."""
 
     hdr_share: float = option(0.7, "share of images lit by a panorama that show it as their background")
+    texture_dir: str = option("", "folder of texture tiles for tables, walls and patterns; empty: none")
+    texture_share: float = option(0.35, "share of the other images before a textured plane when texture_dir is given")
     person_share: float = option(0.35, "share of painted backgrounds with a person; a third of it before photos")
 
     def __post_init__(self) -> None:
-        for key in ("hdr_share", "person_share"):
+        for key in ("hdr_share", "texture_share", "person_share"):
             check(0 <= getattr(self, key) <= 1, f"scene.background.{key}", getattr(self, key), "in [0, 1]")
 
 
@@ -40,37 +47,49 @@ class Setting:
         light: Linear RGB factor, the brightness and colour of the light; dim light darkens the background too.
         camera: What sees the scene.
         R_cam_world: Rotation from the world frame (+y down) to the camera frame.
+        points_cam: Points of the hand, camera frame, metres; the background lies behind them.
         surroundings: The panorama that lights the scene, if one does.
     """
 
     light: Float[np.ndarray, "3"]
     camera: Camera
     R_cam_world: Float[np.ndarray, "3 3"]
+    points_cam: Float[np.ndarray, "points 3"]
     surroundings: Surroundings | None = None
 
 
 class Backgrounds:
-    """Draws one background after another; ``photos`` is None when there are none."""
+    """Draws one background after another; ``photos`` and ``textures`` are None when there are none."""
 
-    def __init__(self, options: BackgroundOptions, *, photos: Photos | None = None, photo_share: float = 0.0):
+    def __init__(
+        self,
+        options: BackgroundOptions,
+        *,
+        photos: Photos | None = None,
+        photo_share: float = 0.0,
+        textures: Photos | None = None,
+    ):
         self._options = options
         self._photos = photos
         self._photo_share = photo_share if photos is not None else 0.0
+        self._textures = textures
 
     def sample(self, rng: np.random.Generator, setting: Setting) -> tuple[Image, str]:
         """A background of the camera's size, and its kind."""
         size_px = setting.camera.width
-        person_share = self._options.person_share
+        looks_down = bool(setting.R_cam_world[2, 1] > LOOKS_DOWN)
         if setting.surroundings is not None and rng.random() < self._options.hdr_share:
-            image, kind = setting.surroundings.picture(setting.camera), "hdr"
-            person_share *= PERSON_BEFORE_PHOTO
+            image, kind, person_share = setting.surroundings.picture(setting.camera), "hdr", PERSON_BEFORE_PHOTO
+        elif self._textures is not None and rng.random() < self._options.texture_share:
+            image, kind = self._before_plane(rng, self._textures.whole(rng), setting)
+            person_share = 0.0
         elif self._photos is not None and rng.random() < self._photo_share:
-            image, kind = self._photos.sample(rng, size_px), "photo"
-            person_share *= PERSON_BEFORE_PHOTO
+            image, kind, person_share = self._photos.sample(rng, size_px), "photo", PERSON_BEFORE_PHOTO
         else:
-            kind = str(rng.choice(list(PAINTERS), p=SHARES))
+            kinds, shares = (FLAT, FLAT_SHARES) if looks_down else (list(PAINTERS), SHARES)
+            kind, person_share = str(rng.choice(kinds, p=shares)), 1.0
             image = PAINTERS[kind](rng, min(size_px, MAX_CANVAS_PX))
-        if rng.random() < person_share:
+        if rng.random() < person_share * self._options.person_share and not looks_down:
             paint_person(rng, image)
             kind += "+person"
         if not kind.startswith("hdr"):
@@ -80,6 +99,13 @@ class Backgrounds:
         if len(image) != size_px:
             image = cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
         return image, kind
+
+    def _before_plane(self, rng: np.random.Generator, texture: Image, setting: Setting) -> tuple[Image, str]:
+        """A textured plane; beyond a table's end there is a wall."""
+        plane, kind = sample_plane(rng, setting.R_cam_world, setting.points_cam)
+        image = paint_wall(rng, setting.camera.width)
+        draw_plane(image, as_tile(texture), plane, setting.camera)
+        return image, f"texture:{kind}"
 
 
 def _lit(rng: np.random.Generator, image: Image, light: np.ndarray) -> Image:

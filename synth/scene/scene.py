@@ -93,6 +93,7 @@ class SceneSampler:
         size_px: int,
         options: SceneOptions,
         panoramas: Panoramas | None = None,
+        textures: Photos | None = None,
     ):
         if arrays.uv is None or arrays.uv_faces is None:
             # MANO has no texture coordinates: one texel colours the whole hand.
@@ -104,7 +105,9 @@ class SceneSampler:
         self._wrist_albedo = [albedo_at(skin, self._arms.ring_uv) for skin in skins]
         self._poses = PoseSampler(arrays)
         self._panoramas = panoramas
-        self._backgrounds = Backgrounds(options.background, photos=photos, photo_share=options.photo_background_share)
+        self._backgrounds = Backgrounds(
+            options.background, photos=photos, photo_share=options.photo_background_share, textures=textures
+        )
         self._size_px = size_px
         self._options = options
 
@@ -164,7 +167,8 @@ class SceneSampler:
         verts_cam = self._arm_out_of_sight(rng, verts, arm, T_cam_hand, camera)
         light, surroundings = self._light(rng, R_cam_world)
         skin = int(rng.integers(len(self._skins)))
-        setting = Setting(light.exposure * light.colour, camera, R_cam_world, surroundings)
+        hand_cam = verts_cam[: len(verts)]
+        setting = Setting(light.exposure * light.colour, camera, R_cam_world, hand_cam, surroundings)
         background, background_kind = self._backgrounds.sample(rng, setting)
         albedo = self._wrist_albedo[skin]
         tint = sample_tint(rng, albedo)

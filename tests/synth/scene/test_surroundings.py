@@ -28,7 +28,7 @@ def test_painters_paint_images_that_differ(kind, size_px):
 
 def setting(size_px: int = 64, light: float = 1.0, surroundings: Surroundings | None = None) -> Setting:
     K = np.array([[size_px, 0, size_px / 2], [0, size_px, size_px / 2], [0, 0, 1.0]])
-    return Setting(np.full(3, light), Camera(K, size_px, size_px), np.eye(3), surroundings)
+    return Setting(np.full(3, light), Camera(K, size_px, size_px), np.eye(3), np.zeros((1, 3)), surroundings)
 
 
 def test_the_same_generator_state_gives_the_same_background():
