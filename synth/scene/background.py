@@ -12,11 +12,16 @@ from synth.scene.environment import Surroundings
 from synth.scene.painted import PAINTERS, SHARES, paint_wall
 from synth.scene.people import paint_person
 from synth.scene.photos import Photos
-from synth.scene.plane import as_tile, draw_plane, sample_plane
+from synth.scene.plane import Plane, as_tile, draw_plane, sample_plane
 
 Image = UInt8[np.ndarray, "side side 3"]
 PERSON_BEFORE_PHOTO = 0.35
-"""Photos and panoramas show people of their own: painted ones stand before them less often, by this factor."""
+"""Photos show people of their own: painted ones stand before them less often, by this factor."""
+BEHIND_M = (0.3, 6.0)
+"""How far behind the hand a background stands, metres."""
+GRAZING_Z = 0.1
+PAINT_BLUR_PX = (0.2, 2.0)
+"""Sigma that softens what is painted, pixels of a 128 px image: flat colours with hard edges look cut out."""
 LOOKS_DOWN = 0.7
 """Sine of the angle below the horizon from which a camera sees no people and no rooms, but the table or the floor."""
 FLAT = ["wall", "noise", "pattern", "clutter"]
@@ -58,6 +63,15 @@ class Setting:
     surroundings: Surroundings | None = None
 
 
+@dataclass(frozen=True)
+class Background:
+    """What stands behind the hand, what kind of thing it is, and how far the camera is from it, metres."""
+
+    image: Image
+    kind: str
+    distance_m: float
+
+
 class Backgrounds:
     """Draws one background after another; ``photos`` and ``textures`` are None when there are none."""
 
@@ -74,38 +88,39 @@ class Backgrounds:
         self._photo_share = photo_share if photos is not None else 0.0
         self._textures = textures
 
-    def sample(self, rng: np.random.Generator, setting: Setting) -> tuple[Image, str]:
-        """A background of the camera's size, and its kind."""
+    def sample(self, rng: np.random.Generator, setting: Setting) -> Background:
+        """A sharp background of the camera's size."""
         size_px = setting.camera.width
+        hand_m = float(setting.points_cam[:, 2].mean())
+        distance_m = hand_m + float(np.exp(rng.uniform(*np.log(BEHIND_M))))
         looks_down = bool(setting.R_cam_world[2, 1] > LOOKS_DOWN)
         if setting.surroundings is not None and rng.random() < self._options.hdr_share:
-            image, kind, person_share = setting.surroundings.picture(setting.camera), "hdr", PERSON_BEFORE_PHOTO
+            image, kind, person_share = setting.surroundings.picture(setting.camera), "hdr", 0.0
         elif self._textures is not None and rng.random() < self._options.texture_share:
-            image, kind = self._before_plane(rng, self._textures.whole(rng), setting)
-            person_share = 0.0
+            image, plane, kind = self._before_plane(rng, self._textures.whole(rng), setting)
+            person_share, distance_m = 0.0, float(-plane.distance_m / min(plane.normal[2], -GRAZING_Z))
         elif self._photos is not None and rng.random() < self._photo_share:
             image, kind, person_share = self._photos.sample(rng, size_px), "photo", PERSON_BEFORE_PHOTO
         else:
             kinds, shares = (FLAT, FLAT_SHARES) if looks_down else (list(PAINTERS), SHARES)
             kind, person_share = str(rng.choice(kinds, p=shares)), 1.0
             image = PAINTERS[kind](rng, min(size_px, MAX_CANVAS_PX))
+            image = cv2.GaussianBlur(image, (0, 0), len(image) / MAX_CANVAS_PX * rng.uniform(*PAINT_BLUR_PX))
         if rng.random() < person_share * self._options.person_share and not looks_down:
             paint_person(rng, image)
             kind += "+person"
         if not kind.startswith("hdr"):
             image = _lit(rng, image, setting.light)
-        if rng.random() < 0.6:
-            image = cv2.GaussianBlur(image, (0, 0), len(image) / 128 * rng.uniform(0.3, 3.0))
         if len(image) != size_px:
             image = cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
-        return image, kind
+        return Background(image, kind, distance_m)
 
-    def _before_plane(self, rng: np.random.Generator, texture: Image, setting: Setting) -> tuple[Image, str]:
+    def _before_plane(self, rng: np.random.Generator, texture: Image, setting: Setting) -> tuple[Image, Plane, str]:
         """A textured plane; beyond a table's end there is a wall."""
         plane, kind = sample_plane(rng, setting.R_cam_world, setting.points_cam)
         image = paint_wall(rng, setting.camera.width)
         draw_plane(image, as_tile(texture), plane, setting.camera)
-        return image, f"texture:{kind}"
+        return image, plane, f"texture:{kind}"
 
 
 def _lit(rng: np.random.Generator, image: Image, light: np.ndarray) -> Image:

@@ -61,7 +61,8 @@ class Scene:
     """All of one image before rendering.
 
     Attributes:
-        render: What the renderer takes.
+        render: What the renderer takes; its background is sharp.
+        background_m: Distance of the background from the camera.
         joints_cam: Joints in metres, camera frame.
         pose_aa: Axis-angle of 16 joints with the view's rotation at the wrist.
         betas: Shape coefficients.
@@ -72,6 +73,7 @@ class Scene:
     """
 
     render: RenderScene
+    background_m: float
     joints_cam: Float[np.ndarray, "21 3"]
     pose_aa: Float[np.ndarray, "16 3"]
     betas: Float[np.ndarray, "10"]
@@ -136,7 +138,7 @@ class SceneSampler:
         joints_turned = (joints - joints[WRIST]) @ view.R_cam_hand.T
         place = sample_placement(rng, joints_turned, self._size_px, self._options.placement)
         T_cam_hand = (view.R_cam_hand, place.shift_m - view.R_cam_hand @ joints[WRIST])
-        render, drawn = self._render_scene(rng, verts, T_cam_hand, place.camera, view.R_cam_world)
+        render, background_m, drawn = self._render_scene(rng, verts, T_cam_hand, place.camera, view.R_cam_world)
         joints_cam = joints_turned + place.shift_m
         joints_px = place.camera.project(joints_cam)
         occluder = None
@@ -145,6 +147,7 @@ class SceneSampler:
         edge = sample_photo_edge(rng, joints_px, self._size_px, self._options.photo_edge_share)
         return Scene(
             render=render,
+            background_m=background_m,
             joints_cam=joints_cam,
             pose_aa=np.concatenate([cv2.Rodrigues(view.R_cam_hand)[0].T, draft.pose_aa[1:]]),
             betas=draft.betas,
@@ -161,15 +164,15 @@ class SceneSampler:
         T_cam_hand: tuple[np.ndarray, np.ndarray],
         camera: Camera,
         R_cam_world: np.ndarray,
-    ) -> tuple[RenderScene, dict[str, Any]]:
-        """What the renderer takes, and what was drawn for it."""
+    ) -> tuple[RenderScene, float, dict[str, Any]]:
+        """What the renderer takes, the distance of its background, and what was drawn for it."""
         arm = sample_arm(rng, len(self._arms.ring), self._options.sleeve_share)
         verts_cam = self._arm_out_of_sight(rng, verts, arm, T_cam_hand, camera)
         light, surroundings = self._light(rng, R_cam_world)
         skin = int(rng.integers(len(self._skins)))
         hand_cam = verts_cam[: len(verts)]
         setting = Setting(light.exposure * light.colour, camera, R_cam_world, hand_cam, surroundings)
-        background, background_kind = self._backgrounds.sample(rng, setting)
+        background = self._backgrounds.sample(rng, setting)
         albedo = self._wrist_albedo[skin]
         tint = sample_tint(rng, albedo)
         render = RenderScene(
@@ -180,10 +183,11 @@ class SceneSampler:
             camera=camera,
             lights=light.lights,
             material=sample_material(rng, float(np.mean(albedo * tint))),
-            background=background,
+            background=background.image,
         )
         drawn = {"light": light.kind, "exposure": round(light.exposure, 3), "skin": self._skins[skin].name}
-        return render, drawn | {"background": background_kind, "sleeve": arm.sleeve is not None}
+        drawn |= {"background": background.kind, "sleeve": arm.sleeve is not None}
+        return render, background.distance_m, drawn
 
     def _light(self, rng: np.random.Generator, R_cam_world: np.ndarray) -> tuple[DrawnLight, Surroundings | None]:
         if self._panoramas is not None and rng.random() < self._options.light.hdr_share:

@@ -82,8 +82,9 @@ def test_backgrounds_take_their_textures_from_the_folder(tmp_path):
     options = BackgroundOptions(texture_share=1.0)
     backgrounds = Backgrounds(options, textures=Photos([tmp_path / "red.png"]))
     down = Setting(np.ones(3), camera(), about(0, 1.4), HAND)
-    image, kind = backgrounds.sample(np.random.default_rng(0), down)
-    assert kind == "texture:table" and image[..., 0].mean() > 5 * image[..., 1].mean()
+    drawn = backgrounds.sample(np.random.default_rng(0), down)
+    assert drawn.kind == "texture:table" and drawn.image[..., 0].mean() > 5 * drawn.image[..., 1].mean()
+    assert 0.5 < drawn.distance_m < 1.2
 
 
 def test_an_empty_folder_and_a_broken_tile_end_in_one_line(tmp_path, capsys):

@@ -1,20 +1,14 @@
 import numpy as np
 import pytest
 
+from synth.config import compose_config
+from synth.generate import GenerateConfig
 from synth.sensor import DEPTH_PRESETS, DepthOptions, RgbOptions, sense_depth, sense_rgb
 from synth.sensor.depth import depth_edges
 from synth.sensor.noise import noise_window
-from synth.sensor.rgb import add_noise, motion_kernel
+from synth.sensor.rgb import add_noise
 
-NO_FAULTS = RgbOptions(
-    blur_px=0,
-    motion_blur_share=0,
-    low_resolution_share=0,
-    noise=0,
-    colour_cast=0,
-    contrast=0,
-    jpeg_share=0,
-)
+FAULTS = {"blur", "vignetting", "chromatic", "motion", "resampling", "tone", "noise", "jpeg"}
 
 
 def photo(size: int = 64) -> np.ndarray:
@@ -22,15 +16,20 @@ def photo(size: int = 64) -> np.ndarray:
     return np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], np.full((size, size), 90.0)), -1).astype(np.uint8)
 
 
-def test_a_camera_without_faults_changes_nothing():
-    assert (sense_rgb(np.random.default_rng(0), photo(), NO_FAULTS) == photo()).all()
+def test_the_ideal_camera_changes_nothing():
+    ideal = compose_config("generate", GenerateConfig, ["out=x", "rgb=ideal"]).rgb
+    shot = sense_rgb(np.random.default_rng(0), photo(), ideal)
+    assert (shot.image == photo()).all() and shot.faults == [] and ideal.defocus_share == 0
 
 
-def test_the_default_camera_changes_the_image_a_little():
-    for seed in range(10):
-        seen = sense_rgb(np.random.default_rng(seed), photo(), RgbOptions())
-        assert seen.shape == photo().shape and seen.dtype == np.uint8
-        assert 0 < np.abs(seen.astype(int) - photo()).mean() < 45
+def test_the_default_camera_changes_the_image_a_little_and_says_how():
+    faults = set()
+    for seed in range(40):
+        shot = sense_rgb(np.random.default_rng(seed), photo(), RgbOptions())
+        assert shot.image.shape == photo().shape and shot.image.dtype == np.uint8
+        assert 0 < np.abs(shot.image.astype(int) - photo()).mean() < 45
+        faults |= set(shot.faults)
+    assert faults == FAULTS
 
 
 def test_noise_grows_with_brightness_and_keeps_the_mean():
@@ -39,12 +38,6 @@ def test_noise_grows_with_brightness_and_keeps_the_mean():
     assert abs(dark.mean() - 60) < 0.3 and abs(bright.mean() - 230) < 0.3
     expected = 2 * 255 * 0.01 * np.sqrt(0.25 + 0.75 * np.array([60, 230]) / 255)
     assert np.allclose([dark.std(), bright.std()], expected, rtol=0.06)
-
-
-def test_motion_blur_keeps_brightness_and_goes_one_way():
-    kernel = motion_kernel(0.0, 6)
-    assert np.isclose(kernel.sum(), 1) and kernel.sum(1).argmax() == len(kernel) // 2
-    assert np.count_nonzero(kernel.sum(1) > 0.05) == 1
 
 
 def test_noise_windows_are_standard_normal_and_bounded():
@@ -93,7 +86,7 @@ def test_no_sensor_makes_depth_where_there_is_none():
     assert (measured[surface() == 0] == 0).all() and (measured[surface() > 0] > 0).mean() > 0.85
 
 
-@pytest.mark.parametrize("bad", [{"noise": -1}, {"jpeg_share": 2}, {"min_jpeg_quality": 0}])
+@pytest.mark.parametrize("bad", [{"noise": -1}, {"jpeg_share": 2}, {"min_jpeg_quality": 0}, {"max_aperture_mm": 0}])
 def test_rgb_options_out_of_range(bad):
     with pytest.raises(ValueError, match=f"rgb.{next(iter(bad))}="):
         RgbOptions(**bad)
