@@ -70,19 +70,32 @@ def defocus_surface(
     widest = float(extremes.max())
     if widest < VISIBLE_SIGMA_PX:
         return image
-    mask = on_surface.astype(np.float32)
-    sigma = _sigma_px(confusion_px(focus, np.where(on_surface, depth_m, focus.distance_m), focal_px), len(image))
-    layers = np.dstack([image * mask[..., None], mask, sigma.astype(np.float32) * mask])
-    half, full = (cv2.GaussianBlur(_as_mat(layers), (0, 0), share * widest) for share in (0.5, 1.0))
+    box = _box_around(on_surface, margin=int(np.ceil(3 * widest)))
+    blurred = image.copy()
+    sigma = _sigma_px(confusion_px(focus, np.where(on_surface, depth_m, focus.distance_m)[box], focal_px), len(image))
+    blurred[box] = _mixed_levels(image[box], background[box], on_surface[box], sigma, widest)
+    return blurred
+
+
+def _mixed_levels(
+    image: Image, background: Image, on_surface: np.ndarray, sigma_px: np.ndarray, widest_px: float
+) -> Image:
+    """Each pixel from the two nearest of three copies: the sharp image, and the surface alone blurred half and full."""
+    mask = on_surface[..., None].astype(np.float32)
+    layers = np.concatenate([image, np.ones_like(mask), sigma_px[..., None].astype(np.float32)], -1) * mask
+    half, full = (cv2.GaussianBlur(layers, (0, 0), share * widest_px) for share in (0.5, 1.0))
     # Beside the surface its blur spreads: the nearest surface's sigma holds there.
-    level = np.clip(2 * full[..., 4] / np.maximum(full[..., 3], 1e-3) / widest, 0, 2)[..., None]
-    over = [layer[..., :3] + (1 - layer[..., 3:4]) * background for layer in (half, full)]
-    mixed = np.maximum(1 - level, 0) * image + (1 - np.abs(level - 1)) * over[0] + np.maximum(level - 1, 0) * over[1]
+    level = np.clip(full[..., 4:] * np.float32(2 / widest_px) / np.maximum(full[..., 3:4], np.float32(1e-3)), 0, 2)
+    mixed = np.maximum(1 - level, 0) * image
+    for layer, weight in ((half, 1 - np.abs(level - 1)), (full, np.maximum(level - 1, 0))):
+        mixed += weight * (layer[..., :3] + (1 - layer[..., 3:4]) * background)
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
-def _as_mat(layers: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(layers, np.float32)
+def _box_around(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
+    low_high = (np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0))
+    rows, columns = (slice(max(0, low - margin), high + margin + 1) for low, high in low_high)
+    return rows, columns
 
 
 def _sigma_px(diameter_px: np.ndarray, side_px: int) -> np.ndarray:
