@@ -29,7 +29,7 @@ from synth.scene.panorama import check_panoramas, list_panoramas
 from synth.scene.photos import check_photos, list_photos
 from synth.scene.scene import SceneOptions
 from synth.scene.skin import list_skins
-from synth.sensor import DEPTH_PRESETS, RgbOptions
+from synth.sensor import DEPTH_SENSORS, RgbOptions
 
 FREE_KEYS = ("workers", "executor")
 """Keys that don't change the result."""
@@ -53,7 +53,7 @@ class GenerateConfig:
     shard_size: int = option(250, "images in each shard")
     background_dir: str = option("", "folder of photos for backgrounds; empty: painted ones only")
     skins: str = option("", "folder of skin textures in the hand's uv layout; empty: the shipped ones")
-    depth_sensor: str = option("ideal", "depth camera: ideal or structured_light")
+    depth_sensor: str = option("ideal", f"depth camera: {', '.join(DEPTH_SENSORS)}")
     scene: SceneOptions = option(SceneOptions(), "what is drawn")
     rgb: RgbOptions = option(RgbOptions(), "the colour camera")
     overwrite: bool = option(False, "delete what another run left in out")
@@ -65,9 +65,8 @@ class GenerateConfig:
         check(self.workers > 0, "workers", self.workers, "above 0")
         check(self.shard_size > 0, "shard_size", self.shard_size, "above 0")
         check(self.executor in EXECUTORS, "executor", self.executor, f"one of {', '.join(EXECUTORS)}")
-        check(
-            self.depth_sensor in DEPTH_PRESETS, "depth_sensor", self.depth_sensor, f"one of {', '.join(DEPTH_PRESETS)}"
-        )
+        known = self.depth_sensor in DEPTH_SENSORS
+        check(known, "depth_sensor", self.depth_sensor, f"one of {', '.join(DEPTH_SENSORS)}")
 
 
 def generate(cfg: GenerateConfig) -> Manifest:
@@ -131,7 +130,7 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
         textures=textures,
         scene=cfg.scene,
         rgb=cfg.rgb,
-        depth=DEPTH_PRESETS[cfg.depth_sensor],
+        depth_sensor=cfg.depth_sensor,
     )
 
 

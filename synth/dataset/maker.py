@@ -21,7 +21,7 @@ from synth.scene.photos import Photos
 from synth.scene.scene import HandDraft, Scene, SceneOptions, SceneSampler
 from synth.scene.skin import load_skins
 from synth.scene.visibility import visible_joints
-from synth.sensor import DepthOptions, RgbOptions, Shot, sense_depth, sense_rgb
+from synth.sensor import DepthView, RgbOptions, Shot, sense_depth, sense_rgb
 from synth.sensor.defocus import Focus, defocus_background, defocus_surface, sample_focus
 
 POSE_BLOCK = 32
@@ -44,7 +44,7 @@ class MakerSettings:
     textures: list[Path]
     scene: SceneOptions
     rgb: RgbOptions
-    depth: DepthOptions
+    depth_sensor: str
 
 
 class SampleMaker:
@@ -121,7 +121,7 @@ class SampleMaker:
         self, index: int, rng: np.random.Generator, scene: Scene, output: RenderOutput, faults: list[str],
         joints_px: Float[np.ndarray, "21 2"], visible: Bool[np.ndarray, "21"],
     ) -> HandSample:  # fmt: skip
-        shot, depth_m, segmentation = self._sensed(rng, output, scene.photo_edge)
+        shot, depth_m, segmentation = self._sensed(rng, output, scene)
         return HandSample(
             index=index,
             seed=self._seed,
@@ -141,13 +141,14 @@ class SampleMaker:
         )
 
     def _sensed(
-        self, rng: np.random.Generator, output: RenderOutput, photo_edge: tuple[int, int, int, int] | None
+        self, rng: np.random.Generator, output: RenderOutput, scene: Scene
     ) -> tuple[Shot, Float[np.ndarray, "height width"], np.ndarray]:
         shot = sense_rgb(rng, output.rgb, self._settings.rgb)
-        depth_m = sense_depth(rng, output.depth_m, self._settings.depth)
+        view = DepthView(output.depth_m, float(scene.render.camera.K[1, 1]), output.segmentation)
+        depth_m = sense_depth(rng, view, self._settings.depth_sensor)
         segmentation = output.segmentation
-        if photo_edge is not None:
-            beyond = beyond_photo(photo_edge, self._settings.image_size)
+        if scene.photo_edge is not None:
+            beyond = beyond_photo(scene.photo_edge, self._settings.image_size)
             shot.image[beyond] = 0 if rng.random() < 0.75 else rng.integers(0, 256)
             depth_m[beyond] = 0
             segmentation = np.where(beyond, np.uint8(0), segmentation)

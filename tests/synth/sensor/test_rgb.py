@@ -3,8 +3,7 @@ import pytest
 
 from synth.config import compose_config
 from synth.generate import GenerateConfig
-from synth.sensor import DEPTH_PRESETS, DepthOptions, RgbOptions, sense_depth, sense_rgb
-from synth.sensor.depth import depth_edges
+from synth.sensor import RgbOptions, sense_rgb
 from synth.sensor.noise import noise_window
 from synth.sensor.rgb import add_noise
 
@@ -48,50 +47,7 @@ def test_noise_windows_are_standard_normal_and_bounded():
         noise_window(np.random.default_rng(0), 2000, 10)
 
 
-def surface() -> np.ndarray:
-    depth_m = np.zeros((80, 80), np.float32)
-    depth_m[10:70, 10:70] = 0.6
-    return depth_m
-
-
-def test_the_ideal_depth_camera_is_exact():
-    assert (sense_depth(np.random.default_rng(0), surface(), DEPTH_PRESETS["ideal"]) == surface()).all()
-
-
-def test_depth_noise_grows_with_the_square_of_the_distance():
-    options = DepthOptions(noise_m=0.003)
-    spread = [
-        sense_depth(np.random.default_rng(0), np.full((200, 200), z, np.float32), options).std() for z in (0.5, 1.0)
-    ]
-    assert np.allclose(spread, [0.003 * 0.25, 0.003], rtol=0.05)
-
-
-def test_depth_steps_are_equal_in_disparity():
-    depth_m = np.linspace(0.4, 0.9, 6400, dtype=np.float32).reshape(80, 80)
-    measured = sense_depth(np.random.default_rng(0), depth_m, DepthOptions(step_m=0.01))
-    gaps = np.diff(1 / np.unique(measured))
-    assert np.allclose(np.abs(gaps), 0.01, atol=1e-4)
-    assert np.abs(measured - depth_m).max() < 0.5 * 0.01 * 0.9**2 * 1.1
-
-
-def test_dropout_takes_edges_only_and_holes_take_their_share():
-    lost = surface() - sense_depth(np.random.default_rng(0), surface(), DepthOptions(edge_dropout=1.0)) > 0
-    assert (lost == depth_edges(surface())).all() and 200 < lost.sum() < 260
-    holes = sense_depth(np.random.default_rng(0), np.full((80, 80), 0.5, np.float32), DepthOptions(hole_share=0.1)) == 0
-    assert 0.05 < holes.mean() < 0.15
-
-
-def test_no_sensor_makes_depth_where_there_is_none():
-    measured = sense_depth(np.random.default_rng(0), surface(), DEPTH_PRESETS["structured_light"])
-    assert (measured[surface() == 0] == 0).all() and (measured[surface() > 0] > 0).mean() > 0.85
-
-
 @pytest.mark.parametrize("bad", [{"noise": -1}, {"jpeg_share": 2}, {"min_jpeg_quality": 0}, {"max_aperture_mm": 0}])
 def test_rgb_options_out_of_range(bad):
     with pytest.raises(ValueError, match=f"rgb.{next(iter(bad))}="):
         RgbOptions(**bad)
-
-
-def test_depth_options_out_of_range():
-    with pytest.raises(ValueError, match=r"depth\.edge_dropout=2"):
-        DepthOptions(edge_dropout=2)
