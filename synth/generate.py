@@ -23,7 +23,7 @@ from synth.dataset.sample import encode_sample
 from synth.dataset.shards import shard_name
 from synth.executors import EXECUTORS, ShardTask
 from synth.files import open_run_folder, require_writable
-from synth.hand import load_hand
+from synth.hand import PoseMixture, load_hand
 from synth.render import get_renderer
 from synth.scene.panorama import check_panoramas, list_panoramas
 from synth.scene.photos import check_photos, list_photos
@@ -54,6 +54,7 @@ class GenerateConfig:
     background_dir: str = option("", "folder of photos for backgrounds; empty: painted ones only")
     skins: str = option("", "folder of skin textures in the hand's uv layout; empty: the shipped ones")
     depth_sensor: str = option("ideal", f"depth camera: {', '.join(DEPTH_SENSORS)}")
+    poses: PoseMixture = option(PoseMixture(), "what the hands do")
     scene: SceneOptions = option(SceneOptions(), "what is drawn")
     rgb: RgbOptions = option(RgbOptions(), "the colour camera")
     overwrite: bool = option(False, "delete what another run left in out")
@@ -128,6 +129,7 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
         photos=photos,
         panoramas=panoramas,
         textures=textures,
+        poses=cfg.poses,
         scene=cfg.scene,
         rgb=cfg.rgb,
         depth_sensor=cfg.depth_sensor,

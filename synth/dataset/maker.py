@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from synth.conventions import RIGHT
 from synth.dataset.manifest import GENERATOR_VERSION
 from synth.dataset.sample import HandSample
-from synth.hand import HandModel, load_hand
+from synth.hand import HandModel, PoseMixture, PoseSampler, load_hand
 from synth.render import get_renderer
 from synth.render.renderer import RenderOutput, RenderScene
 from synth.scene.occluder import put_in_front
@@ -21,7 +21,7 @@ from synth.scene.photos import Photos
 from synth.scene.scene import HandDraft, Scene, SceneOptions, SceneSampler
 from synth.scene.skin import load_skins
 from synth.scene.visibility import visible_joints
-from synth.sensor import DepthView, RgbOptions, Shot, sense_depth, sense_rgb
+from synth.sensor import FAULTS, DepthView, RgbOptions, Shot, sense_depth, sense_rgb
 from synth.sensor.defocus import Focus, defocus_background, defocus_surface, sample_focus
 
 POSE_BLOCK = 32
@@ -42,6 +42,7 @@ class MakerSettings:
     photos: list[Path]
     panoramas: list[Path]
     textures: list[Path]
+    poses: PoseMixture
     scene: SceneOptions
     rgb: RgbOptions
     depth_sensor: str
@@ -68,6 +69,7 @@ class SampleMaker:
             options=settings.scene,
             panoramas=Panoramas(settings.panoramas) if settings.panoramas else None,
             textures=Photos(settings.textures) if settings.textures else None,
+            poses=PoseSampler(arrays, settings.poses),
         )
         self._renderer = get_renderer(settings.renderer)()
 
@@ -137,7 +139,7 @@ class SampleMaker:
             betas=scene.betas,
             transl=scene.transl,
             hand_model=self._model.name,
-            scene=scene.description | {"camera": faults + shot.faults},
+            scene=scene.description | {f"camera_{name}": name in {*faults, *shot.faults} for name in FAULTS},
         )
 
     def _sensed(

@@ -5,7 +5,7 @@ from synth.hand.joints import ORDERS, bone_lengths, from_ours, to_ours
 from synth.hand.mano_file import ManoArrays, load_hand, skin_files
 from synth.hand.mirror import mirror_arrays, mirror_image, mirror_K, mirror_points, mirror_pose
 from synth.hand.model import HandMesh, HandModel
-from synth.hand.poses import PoseMixture, PoseSampler
+from synth.hand.poses import PoseMixture, PoseSampler, shows_contact
 from synth.hand.shapes import sample_shape
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "mirror_pose",
     "pose_from_angles",
     "sample_shape",
+    "shows_contact",
     "skin_files",
     "to_ours",
 ]

@@ -31,8 +31,8 @@ def project_irradiance(
         directions: Unit vectors.
         solid_angles: Steradians of each direction.
     """
-    weighted = (radiance * solid_angles[..., None]).reshape(-1, 3)
-    moments = polynomials(directions).reshape(-1, 9).T @ weighted
+    # einsum, not BLAS: the order of its sums, and so the bytes of a dataset, depends on no number of threads.
+    moments = np.einsum("hwk,hwc->kc", polynomials(directions), radiance * solid_angles[..., None])
     return (COSINE_LOBE * NORMALISATION**2 / np.pi)[:, None] * moments
 
 

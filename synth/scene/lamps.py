@@ -74,5 +74,5 @@ def _middle(energy: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def _centroid(energy: np.ndarray, directions: np.ndarray, region: Bool[np.ndarray, "height width"]) -> np.ndarray:
-    total = energy[region] @ directions[region]
+    total = (energy[region][:, None] * directions[region]).sum(0)
     return total / np.linalg.norm(total)

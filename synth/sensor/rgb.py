@@ -14,6 +14,8 @@ from synth.sensor.noise import noise_window
 Image = UInt8[np.ndarray, "height width 3"]
 REFERENCE_PX = 128
 """Blur widths and shifts are given for an image of this side and grow with it."""
+FAULTS = ("defocus", "blur", "vignetting", "chromatic", "motion", "resampling", "tone", "noise", "jpeg")
+"""Names of all faults, in the order of the light's way."""
 SHARES = ("defocus_share", "vignetting_share", "chromatic_share", "motion_blur_share", "low_resolution_share",
           "jpeg_share")  # fmt: skip
 

@@ -18,8 +18,9 @@ MAX_NOISE_M = 0.02
 class StructuredLight:
     """Noise as Nguyen et al. 2012 (3DIM/PVT) measured it along and across the ray, then steps of disparity.
 
-    That noise comes before the rounding of disparities is also the order of Handa et al. 2014 (ICRA, ICL-NUIM). Holes,
-    lost edges and the angle at which surfaces vanish are ours, of the order that such images show.
+    Shifts across the ray first, then noise, then disparity in eighths of a pixel: so do Handa et al. 2014 (ICRA,
+    ICL-NUIM) too. Holes, lost edges and the angle at which surfaces vanish are ours, of the order that such images
+    show.
 
     Attributes:
         baseline_m: Projector to camera.

@@ -83,4 +83,4 @@ def test_lenses_are_mostly_focused_on_the_hand():
 def test_samples_say_whether_the_depth_of_field_was_limited(share):
     settings = maker_settings(GenerateConfig(out="x", image_size=48, rgb=RgbOptions(defocus_share=share)))
     samples = list(SampleMaker(settings, 0).samples(0, 4))
-    assert all(("defocus" in sample.scene["camera"]) == bool(share) for sample in samples)
+    assert all(sample.scene["camera_defocus"] == bool(share) for sample in samples)
