@@ -36,10 +36,10 @@ class PoseMixture:
     contact: float = option(1.0, "factor on poses in which fingertip and thumb touch (ok, pinches, tripod); 0 for none")
 
     def __post_init__(self) -> None:
+        check(0 <= self.contact <= 10, "poses.contact", self.contact, "in [0, 10]")
         shares = self.shares()
         if min(shares.values()) < 0 or sum(shares.values()) <= 0:
             raise ValueError(f"poses={self} is not legal: shares must be at least 0 and one of them above 0")
-        check(0 <= self.contact <= 10, "poses.contact", self.contact, "in [0, 10]")
 
     def shares(self) -> dict[str, float]:
         """Kind -> share; pinches start from a touch."""

@@ -18,7 +18,7 @@ from synth.scene.skin import LUMINANCE
 SUFFIXES = (".npz", ".hdr")
 MAX_NEGATIVE_SHARE = 0.2
 """Scaling a panorama down rings beside the sun: up to a tenth of the light of good files is negative there."""
-SUN, LOST_CHANNEL = 100.0, 0.02
+SUN, LOST_CHANNEL = 10.0, 0.05
 """Pixels brighter than this multiple of the mean are white where a channel has less than this share of the brightest:
 no lamp is so colourful, but packed files lose channels of the sun."""
 LIGHT_WIDTH_PX = 512
@@ -146,9 +146,10 @@ def _mended(radiance: np.ndarray) -> np.ndarray:
     """Radiance without what packing and scaling leave about a sun: negative pixels, and channels that were lost."""
     clipped = np.maximum(radiance, 0)
     ringing = (radiance < 0).any(-1, keepdims=True)
-    brightest = clipped.max(-1, keepdims=True)
-    lost = (clipped.min(-1, keepdims=True) < LOST_CHANNEL * brightest) & (brightest > SUN * clipped.mean())
-    return np.where(lost, brightest, np.where(ringing, cv2.blur(clipped, (3, 3)), clipped))
+    smooth = np.where(ringing, cv2.blur(clipped, (3, 3)), clipped)
+    brightest = smooth.max(-1, keepdims=True)
+    lost = (smooth.min(-1, keepdims=True) < LOST_CHANNEL * brightest) & (brightest > SUN * clipped.mean())
+    return np.where(lost, brightest, smooth)
 
 
 def _reduced(radiance: np.ndarray, max_width: int) -> np.ndarray:
