@@ -10,6 +10,8 @@ from synth.scene.camera import Camera
 
 MAX_TILE_PX = 256
 MIN_LEVEL_PX = 4
+FOOTPRINT_PX = 4
+"""Footprints change slowly: they are measured on every fourth pixel."""
 TABLE_END_M = 1.6
 """Tables end here; what lies behind is wall."""
 TABLE_DOWN = 0.12
@@ -92,17 +94,25 @@ def draw_plane(image: Image, tile: Image, plane: Plane, camera: Camera) -> Bool[
 
 def _lookup(tile: Image, texels: Float[np.ndarray, "height width 2"]) -> Image:
     """The tile at texel coordinates without bound, from the level of detail that fits each pixel's footprint."""
-    step = np.maximum(np.abs(np.gradient(texels, axis=0)).max(-1), np.abs(np.gradient(texels, axis=1)).max(-1))
-    coarsest = int(np.log2(len(tile) / MIN_LEVEL_PX))
-    levels = np.clip(np.rint(np.log2(np.maximum(step, 1.0))), 0, coarsest).astype(np.int8)
+    levels = _levels_of_detail(texels, coarsest=int(np.log2(len(tile) / MIN_LEVEL_PX)))
+    texels = texels - np.floor(texels / np.float32(2 * len(tile))) * np.float32(2 * len(tile))
     result = np.empty((*levels.shape, 3), np.uint8)
     for level in np.unique(levels):
         side = len(tile) >> int(level)
         reduced = cv2.resize(tile, (side, side), interpolation=cv2.INTER_AREA) if level else tile
-        place = ((texels / np.float32(1 << int(level))) % np.float32(2 * side)).astype(np.float32)
-        found = cv2.remap(reduced, place[..., 0], place[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        result = np.where((levels == level)[..., None], found, result)
+        place = cv2.split(texels * np.float32(0.5 ** int(level)))
+        found = cv2.remap(reduced, place[0], place[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        cv2.copyTo(found, (levels == level).astype(np.uint8), result)
     return result
+
+
+def _levels_of_detail(texels: Float[np.ndarray, "height width 2"], coarsest: int) -> UInt8[np.ndarray, "height width"]:
+    """How often the tile has to be halved for each pixel's footprint, looked up on a coarse grid of pixels."""
+    coarse = texels[::FOOTPRINT_PX, ::FOOTPRINT_PX]
+    step = np.maximum(np.abs(np.gradient(coarse, axis=0)).max(-1), np.abs(np.gradient(coarse, axis=1)).max(-1))
+    halvings = np.clip(np.rint(np.log2(np.maximum(step / FOOTPRINT_PX, 1.0))), 0, coarsest).astype(np.uint8)
+    height, width = texels.shape[:2]
+    return cv2.resize(halvings, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
 def as_tile(picture: Image) -> Image:
