@@ -132,7 +132,10 @@ def _options(schema: type, prefix: str = "") -> dict[str, tuple[dataclasses.Fiel
 
 
 def _groups(stage: str) -> list[str]:
-    return sorted(p.name for p in (CONFIG_ROOT / stage).iterdir() if p.is_dir() and p.name[0] != "_")
+    """Config groups by the key that they set: ``scene.view`` is the folder ``scene/view``."""
+    root = CONFIG_ROOT / stage
+    folders = {p.parent.relative_to(root) for p in root.rglob("*.yaml")} - {Path()}
+    return sorted(".".join(folder.parts) for folder in folders)
 
 
 def _prepared(stage: str, schema: type, override: str) -> str:
@@ -150,6 +153,8 @@ def _prepared(stage: str, schema: type, override: str) -> str:
         return f"{key}={_quoted(value)}"
     if any(key.startswith(name + ".") and get_origin(kind) is dict for name, (_, kind) in options.items()):
         return f"++{key}={_quoted(value)}"
+    if key.replace("/", ".") in groups and re.fullmatch(r"\w+", value):
+        return f"{key.replace('.', '/')}={value}"
     is_part = any(name.startswith(key + ".") for name in options)
     if not (key in options or key in groups or is_part):
         raise ValueError(_unknown(stage, key, [*options, *groups]))
@@ -185,7 +190,7 @@ def _one_line(stage: str, schema: type, overrides: Sequence[str], error: Excepti
     choice = re.search(r"Could not find '([^']+)/([^'/]+)'", full)
     if choice:
         names = ", ".join(_choices(stage, choice[1]))
-        return f"{choice[1]}={choice[2]} is unknown; legal: {names}"
+        return f"{choice[1].replace('/', '.')}={choice[2]} is unknown; legal: {names}"
     blamed = re.search(r"(?:merging|parsing) override '?([^\s=']+)|argument '([^\s=]+)=", full)
     name = next((g for g in blamed.groups() if g), "") if blamed else key
     given = next((o for o in reversed(overrides) if o.startswith(name + "=")), "") if name else ""
@@ -197,7 +202,7 @@ def _one_line(stage: str, schema: type, overrides: Sequence[str], error: Excepti
 
 
 def _choices(stage: str, group: str) -> list[str]:
-    return sorted(f.stem for f in (CONFIG_ROOT / stage / group).glob("*.yaml"))
+    return sorted(f.stem for f in (CONFIG_ROOT / stage / group.replace(".", "/")).glob("*.yaml"))
 
 
 def _legal(schema: type, key: str) -> str:

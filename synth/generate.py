@@ -26,11 +26,12 @@ from synth.executors import EXECUTORS, ShardTask
 from synth.files import open_run_folder, require_writable
 from synth.hand import PoseOptions, load_hand, load_pose_file
 from synth.render import get_renderer
+from synth.scene.panorama import check_panoramas, list_panoramas
 from synth.scene.photos import check_photos, list_photos
 from synth.scene.scene import SceneOptions
 from synth.scene.skin import list_skins
 from synth.scene.wrist_ring import find_wrist_ring
-from synth.sensor import DEPTH_PRESETS, RgbOptions
+from synth.sensor import DEPTH_SENSORS, RgbOptions
 
 FREE_KEYS = ("workers", "executor")
 """Keys that don't change the result."""
@@ -54,7 +55,7 @@ class GenerateConfig:
     shard_size: int = option(250, "images in each shard")
     background_dir: str = option("", "folder of photos for backgrounds; empty: painted ones only")
     skins: str = option("", "folder of skin textures in the hand's uv layout; empty: the shipped ones")
-    depth_sensor: str = option("ideal", "depth camera: ideal or structured_light")
+    depth_sensor: str = option("ideal", f"depth camera: {', '.join(DEPTH_SENSORS)}")
     poses: PoseOptions = option(PoseOptions(), "what the hands do")
     scene: SceneOptions = option(SceneOptions(), "what is drawn")
     rgb: RgbOptions = option(RgbOptions(), "the colour camera")
@@ -67,9 +68,8 @@ class GenerateConfig:
         check(self.workers > 0, "workers", self.workers, "above 0")
         check(self.shard_size > 0, "shard_size", self.shard_size, "above 0")
         check(self.executor in EXECUTORS, "executor", self.executor, f"one of {', '.join(EXECUTORS)}")
-        check(
-            self.depth_sensor in DEPTH_PRESETS, "depth_sensor", self.depth_sensor, f"one of {', '.join(DEPTH_PRESETS)}"
-        )
+        known = self.depth_sensor in DEPTH_SENSORS
+        check(known, "depth_sensor", self.depth_sensor, f"one of {', '.join(DEPTH_SENSORS)}")
 
 
 def generate(cfg: GenerateConfig) -> Manifest:
@@ -121,16 +121,24 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
         check_photos(list_skins(cfg.skins), "skins")
     photos = list_photos(cfg.background_dir) if cfg.background_dir else []
     check_photos(photos)
+    hdr_dir = cfg.scene.light.hdr_dir
+    panoramas = list_panoramas(hdr_dir, "scene.light.hdr_dir") if hdr_dir else []
+    check_panoramas(panoramas, "scene.light.hdr_dir")
+    texture_dir = cfg.scene.background.texture_dir
+    textures = list_photos(texture_dir, "scene.background.texture_dir") if texture_dir else []
+    check_photos(textures, "scene.background.texture_dir")
     return MakerSettings(
         image_size=cfg.image_size,
         hand=cfg.hand,
         renderer=cfg.renderer,
         skins=cfg.skins,
         photos=photos,
+        panoramas=panoramas,
+        textures=textures,
         poses=cfg.poses,
         scene=cfg.scene,
         rgb=cfg.rgb,
-        depth=DEPTH_PRESETS[cfg.depth_sensor],
+        depth_sensor=cfg.depth_sensor,
     )
 
 

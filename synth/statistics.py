@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from synth.conventions import FINGERS
 from synth.dataset.sample import HandSample
+from synth.sensor import FAULTS
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class SampleStatistics:
     drawn: dict[str, str]
 
 
-COUNTED = ("pose", "view", "light", "background", "skin", "sleeve", "occluder", "photo_edge")
+COUNTED = ("pose", "contact", "view", "light", "background", "skin", "arm", "sleeve", "occluder", "photo_edge",
+           *(f"camera_{name}" for name in FAULTS))  # fmt: skip
 
 
 def sample_statistics(sample: HandSample) -> SampleStatistics:

@@ -52,6 +52,21 @@ def composed(*overrides: str) -> ToyConfig:
     return compose_config("toy", ToyConfig, overrides)
 
 
+def test_a_group_of_a_part_is_chosen_by_the_parts_key(tmp_path: Path) -> None:
+    kinds = tmp_path / "toy" / "sensor" / "kind"
+    kinds.mkdir(parents=True)
+    for name, noise_m in (("loud", 0.7), ("soft", 0.05)):
+        (kinds / f"{name}.yaml").write_text(f"# @package sensor\nnoise_m: {noise_m}\n")
+    (tmp_path / "toy" / "config.yaml").write_text(CONFIG_YAML.replace("_self_", "sensor/kind: soft\n  - _self_"))
+    assert composed("out=x").sensor.noise_m == 0.05
+    assert composed("out=x", "sensor.kind=loud").sensor.noise_m == 0.7
+    assert composed("out=x", "sensor/kind=loud").sensor.noise_m == 0.7
+    assert composed("out=x", "sensor.kind=loud", "sensor.noise_m=0.3").sensor.noise_m == 0.3
+    with pytest.raises(ValueError, match=r"sensor\.kind=quiet is unknown; legal: loud, soft"):
+        composed("out=x", "sensor.kind=quiet")
+    assert "sensor.kind=loud|soft\n" in help_text("toy", ToyConfig)
+
+
 def test_defaults_presets_and_options_apply_in_this_order() -> None:
     assert composed("out=x") == ToyConfig(out="x", num_samples=5, sensor=SensorConfig(0.2))
     assert composed("out=x", "preset=demo").num_samples == 2

@@ -24,8 +24,10 @@ from dualmod.data.crop import (
     uv_from_px,
     warp,
 )
+from dualmod.data.depth_sensor import sense_closeness
 from dualmod.data.texture import TextureConfig, change_texture
 from synth.config import check, option
+from synth.sensor import DEPTH_SENSORS
 
 CLOSENESS_STEPS = 65535
 """Closeness 1 in the 16-bit images that are kept in memory."""
@@ -67,6 +69,7 @@ class AugmentConfig:
     depth_jitter_bones: float = option(0.1, "standard deviation of the root's depth, reference-bone lengths")
     depth_noise_bones: float = option(0.03, "largest standard deviation of the depth noise, reference bones")
     depth_dropout: float = option(0.3, "probability of rectangles without depth")
+    depth_sensor: str = option("ideal", f"depth camera of the second view: {', '.join(DEPTH_SENSORS)}")
     depth_smooth: float = option(0.5, "probability of a depth map at a quarter of the side, as the network predicts")
     texture: TextureConfig = option(TextureConfig(), "change of texture")
 
@@ -76,6 +79,8 @@ class AugmentConfig:
         check(margins_legal, "augment.min_margin", self.min_margin, "above 0.5 and at most max_margin <= 10")
         for key in ("geometric_share", "any_rotation", "view_strength", "view_plus_strength"):
             check(0 <= getattr(self, key) <= 1, f"augment.{key}", getattr(self, key), "0 to 1")
+        known = self.depth_sensor in DEPTH_SENSORS
+        check(known, "augment.depth_sensor", self.depth_sensor, f"one of {', '.join(DEPTH_SENSORS)}")
         for key in ("depth_dropout", "depth_smooth"):
             check(0 <= getattr(self, key) <= 1, f"augment.{key}", getattr(self, key), "0 to 1")
 
@@ -139,8 +144,10 @@ def draw_warp(
 def disturb_depth(
     closeness: Float[np.ndarray, "side side"], config: AugmentConfig, rng: np.random.Generator
 ) -> Float[np.ndarray, "side side"]:
-    """Depth as an input that is not exact: shifted root, noise, a coarse map, holes."""
+    """Depth as an input that is not exact: a camera's faults, shifted root, noise, a coarse map, holes."""
     side = closeness.shape[0]
+    if config.depth_sensor != "ideal":
+        closeness = sense_closeness(closeness, config.depth_sensor, rng)
     jitter, noise = config.depth_jitter_bones * rng.standard_normal(), rng.uniform(0, config.depth_noise_bones)
     field = rng.standard_normal((side // 2, side // 2), dtype=np.float32) * noise + jitter
     field = cv2.resize(field, (side, side), interpolation=cv2.INTER_NEAREST) / CLOSENESS_RANGE

@@ -1,7 +1,7 @@
 """Makes samples: draws the scene, renders it, and lets the sensors see it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,16 @@ from synth.dataset.manifest import GENERATOR_VERSION
 from synth.dataset.sample import HandSample
 from synth.hand import HandModel, PoseOptions, PoseSampler, load_hand, load_pose_file
 from synth.render import get_renderer
-from synth.render.renderer import RenderOutput
+from synth.render.renderer import RenderOutput, RenderScene
 from synth.scene.occluder import put_in_front
+from synth.scene.panorama import Panoramas
 from synth.scene.photo_edge import beyond_photo
 from synth.scene.photos import Photos
 from synth.scene.scene import HandDraft, Scene, SceneOptions, SceneSampler
 from synth.scene.skin import load_skins
 from synth.scene.visibility import visible_joints
-from synth.sensor import DepthOptions, RgbOptions, sense_depth, sense_rgb
+from synth.sensor import FAULTS, DepthView, RgbOptions, Shot, sense_depth, sense_rgb
+from synth.sensor.defocus import Focus, defocus_background, defocus_surface, sample_focus
 
 POSE_BLOCK = 32
 """Hands posed in one call of the hand model."""
@@ -38,10 +40,12 @@ class MakerSettings:
     renderer: str
     skins: str
     photos: list[Path]
+    panoramas: list[Path]
+    textures: list[Path]
     poses: PoseOptions
     scene: SceneOptions
     rgb: RgbOptions
-    depth: DepthOptions
+    depth_sensor: str
 
 
 class SampleMaker:
@@ -63,6 +67,8 @@ class SampleMaker:
             photos,
             size_px=settings.image_size,
             options=settings.scene,
+            panoramas=Panoramas(settings.panoramas) if settings.panoramas else None,
+            textures=Photos(settings.textures) if settings.textures else None,
             poses=PoseSampler(arrays, settings.poses, load_pose_file(settings.poses, arrays)),
         )
         self._renderer = get_renderer(settings.renderer)()
@@ -90,25 +96,39 @@ class SampleMaker:
         """The hand in the first scene drawn that shows it; the last try, where the arm hides it in all of them."""
         for _ in range(SCENE_TRIES):
             scene = self._scenes.sample(rng, draft, verts, joints)
-            output = self._renderer.render(scene.render)
+            focus = self._focus(rng, scene)
+            render = scene.render if focus is None else _with_defocused_background(scene, focus)
+            output = self._renderer.render(render)
             if scene.occluder is not None:
                 output = put_in_front(output, scene.occluder)
             joints_px = scene.render.camera.project(scene.joints_cam)
             visible = visible_joints(joints_px, scene.joints_cam[:, 2], output.depth_m)
             if visible.sum() >= MIN_VISIBLE:
                 break
-        return self._sample(index, rng, scene, output, joints_px, visible)
+        faults = []
+        if focus is not None:
+            focal_px = float(render.camera.K[1, 1])
+            rgb = defocus_surface(output.rgb, render.background, output.depth_m, focus, focal_px)
+            output, faults = replace(output, rgb=rgb), ["defocus"]
+        return self._sample(index, rng, scene, output, faults, joints_px, visible)
+
+    def _focus(self, rng: np.random.Generator, scene: Scene) -> Focus | None:
+        options = self._settings.rgb
+        if rng.random() >= options.defocus_share:
+            return None
+        hand_m = float(scene.joints_cam[:, 2].mean())
+        return sample_focus(rng, options.max_aperture_mm / 1000, hand_m, scene.background_m)
 
     def _sample(
-        self, index: int, rng: np.random.Generator, scene: Scene, output: RenderOutput,
+        self, index: int, rng: np.random.Generator, scene: Scene, output: RenderOutput, faults: list[str],
         joints_px: Float[np.ndarray, "21 2"], visible: Bool[np.ndarray, "21"],
     ) -> HandSample:  # fmt: skip
-        rgb, depth_m, segmentation = self._sensed(rng, output, scene.photo_edge)
+        shot, depth_m, segmentation = self._sensed(rng, output, scene)
         return HandSample(
             index=index,
             seed=self._seed,
             handedness=RIGHT,
-            rgb=rgb,
+            rgb=shot.image,
             depth_m=depth_m,
             segmentation=segmentation,
             K=scene.render.camera.K,
@@ -119,18 +139,26 @@ class SampleMaker:
             betas=scene.betas,
             transl=scene.transl,
             hand_model=self._model.name,
-            scene=scene.description,
+            scene=scene.description | {f"camera_{name}": name in {*faults, *shot.faults} for name in FAULTS},
         )
 
     def _sensed(
-        self, rng: np.random.Generator, output: RenderOutput, photo_edge: tuple[int, int, int, int] | None
-    ) -> tuple[np.ndarray, Float[np.ndarray, "height width"], np.ndarray]:
-        rgb = sense_rgb(rng, output.rgb, self._settings.rgb)
-        depth_m = sense_depth(rng, output.depth_m, self._settings.depth)
+        self, rng: np.random.Generator, output: RenderOutput, scene: Scene
+    ) -> tuple[Shot, Float[np.ndarray, "height width"], np.ndarray]:
+        shot = sense_rgb(rng, output.rgb, self._settings.rgb)
+        view = DepthView(output.depth_m, float(scene.render.camera.K[1, 1]), output.segmentation)
+        depth_m = sense_depth(rng, view, self._settings.depth_sensor)
         segmentation = output.segmentation
-        if photo_edge is not None:
-            beyond = beyond_photo(photo_edge, self._settings.image_size)
-            rgb[beyond] = 0 if rng.random() < 0.75 else rng.integers(0, 256)
+        if scene.photo_edge is not None:
+            beyond = beyond_photo(scene.photo_edge, self._settings.image_size)
+            shot.image[beyond] = 0 if rng.random() < 0.75 else rng.integers(0, 256)
             depth_m[beyond] = 0
             segmentation = np.where(beyond, np.uint8(0), segmentation)
-        return rgb, depth_m, segmentation
+        return shot, depth_m, segmentation
+
+
+def _with_defocused_background(scene: Scene, focus: Focus) -> RenderScene:
+    """What the renderer takes, its background blurred before the hand is laid over it."""
+    render = scene.render
+    focal_px = float(render.camera.K[1, 1])
+    return replace(render, background=defocus_background(render.background, focus, scene.background_m, focal_px))

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float
 
-from synth.config import option
+from synth.config import check, option
 from synth.hand.anatomy import LOWER_DEG, NUM_ANGLES, UPPER_DEG, HandAxes, pose_from_angles, turns_from_angles
 from synth.hand.arrays import ManoArrays
 from synth.hand.collision import Capsules
@@ -40,23 +40,26 @@ class PoseSource(Protocol):
 
 @dataclass
 class PoseMixture:
-    """Shares of the kinds of poses; they are divided by their sum."""
+    """Shares of the kinds of poses, which are divided by their sum, and how often fingers touch in them."""
 
     gesture: float = option(0.50, "share of poses that are a named gesture with noise")
     pinch: float = option(0.14, "share with thumb and index finger between touching and wide open")
     between: float = option(0.14, "share that blends two named gestures")
     synergy: float = option(0.12, "share whose fingers curl together, two main directions (Santello et al. 1998)")
     independent: float = option(0.10, "share whose fingers move each for itself")
+    contact: float = option(1.0, "factor on poses in which fingertip and thumb touch (ok, pinches, tripod); 0 for none")
 
     def __post_init__(self) -> None:
+        check(0 <= self.contact <= 10, "poses.contact", self.contact, "in [0, 10]")
         shares = self.shares()
         if not all(0 <= share < np.inf for share in shares.values()) or sum(shares.values()) <= 0:
-            given = ", ".join(f"poses.{kind}={share:g}" for kind, share in shares.items())
+            given = ", ".join(f"poses.{kind}={getattr(self, kind):g}" for kind in shares)
             raise ValueError(f"{given} is not legal: shares must be at least 0 and one of them above 0")
 
     def shares(self) -> dict[str, float]:
-        """Kind -> share."""
-        return {item.name: getattr(self, item.name) for item in fields(PoseMixture)}
+        """Kind -> share; pinches start from a touch."""
+        kinds = [item.name for item in fields(PoseMixture) if item.name != "contact"]
+        return {kind: getattr(self, kind) * (self.contact if kind == "pinch" else 1.0) for kind in kinds}
 
 
 class PoseSampler:
@@ -67,11 +70,12 @@ class PoseSampler:
     ) -> None:
         self.axes = HandAxes.of(arrays)
         self.capsules = Capsules.of(arrays)
-        shares = (mixture or PoseMixture()).shares()
+        mixture = mixture or PoseMixture()
+        shares = mixture.shares()
         self._kinds, self._shares = list(shares), _cumulated(list(shares.values()))
         self._source = source
         self._names = list(GESTURES)
-        self._weights = _cumulated([g.weight for g in GESTURES.values()])
+        self._weights = _cumulated([g.weight * (mixture.contact if g.contact else 1.0) for g in GESTURES.values()])
         self._angles = {name: gesture.angles_deg() for name, gesture in GESTURES.items()}
         # a touching gesture of another hand than the open one may overlap by itself: noise must not add to it
         self._limits = {name: max(MAX_OVERLAP_M, self._overlap(a) + 0.0005) for name, a in self._angles.items()}
@@ -141,6 +145,12 @@ class PoseSampler:
         others = self._angles[self._any_gesture(rng)]
         angles[4:16] += rng.uniform(0.0, scale) * (others[4:16] - angles[4:16])
         return angles + _small_noise(scale, rng)
+
+
+def shows_contact(source: str) -> bool:
+    """Whether a pose from ``source`` (as ``PoseSampler.sample`` names it) has a fingertip on the thumb, or near it."""
+    _, _, names = source.partition(":")
+    return any(name in GESTURES and GESTURES[name].contact for name in names.split("-"))
 
 
 def synergy_angles(rng: np.random.Generator) -> Float[np.ndarray, "22"]:

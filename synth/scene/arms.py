@@ -1,12 +1,22 @@
 """Random arms and sleeves for one hand."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from synth.config import option
 from synth.scene.forearm import RING_AT_M, Arm, Sleeve
 
 WRIST_SIGMA = np.array([0.12, 0.16, 0.32])
 """Twist, sideways and bending angle of the wrist in radians; the wrist bends further than it moves sideways."""
 MAX_WRIST = np.array([0.4, 0.4, 1.0])
+
+
+@dataclass
+class ArmOptions:
+    """The arm behind the hand."""
+
+    on: bool = option(True, "whether hands have an arm; without one the mesh ends at the wrist")
 
 
 def sample_arm(rng: np.random.Generator, ring_size: int, sleeve_share: float) -> Arm:

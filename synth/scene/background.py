@@ -1,176 +1,126 @@
-"""What stands behind the hand: painted walls, patterns, clutter and people, or crops of the user's photos."""
+"""What stands behind the hand: the panorama that lights it, a textured plane, a photo, or what is painted."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
+from synth.config import check, option
+from synth.scene.camera import Camera
+from synth.scene.environment import Surroundings
+from synth.scene.painted import PAINTERS, SHARES, paint_wall
 from synth.scene.people import paint_person
 from synth.scene.photos import Photos
+from synth.scene.plane import Plane, as_tile, draw_plane, sample_plane
 
 Image = UInt8[np.ndarray, "side side 3"]
-PERSON_SHARE = 0.35
-PERSON_ON_PHOTO_SHARE = 0.12
+PERSON_BEFORE_PHOTO = 0.35
+"""Photos show people of their own: painted ones stand before them less often, by this factor."""
+BEHIND_M = (0.3, 6.0)
+"""How far behind the hand a background stands, metres."""
+GRAZING_Z = 0.1
+PAINT_BLUR_PX = (0.2, 2.0)
+"""Sigma that softens what is painted, pixels of a 128 px image: flat colours with hard edges look cut out."""
+LOOKS_DOWN = 0.7
+"""Sine of the angle below the horizon from which a camera sees no people and no rooms, but the table or the floor."""
+FLAT = ["wall", "noise", "pattern", "clutter"]
+FLAT_SHARES = np.array([0.35, 0.2, 0.15, 0.3])
 MAX_CANVAS_PX = 128
 """Larger backgrounds are painted at this size and enlarged: they are mostly out of focus, and painting costs time."""
-COARSE_PX = 32
-"""Smooth shading is computed on this grid and enlarged."""
+
+
+@dataclass
+class BackgroundOptions:
+    """What stands behind the hand, and how often."""
+
+    hdr_share: float = option(0.7, "share of images lit by a panorama that show it as their background")
+    texture_dir: str = option("", "folder of texture tiles for tables, walls and patterns; empty: none")
+    texture_share: float = option(0.35, "share of the other images before a textured plane when texture_dir is given")
+    person_share: float = option(0.35, "share of painted backgrounds with a person; a third of it before photos")
+
+    def __post_init__(self) -> None:
+        for key in ("hdr_share", "texture_share", "person_share"):
+            check(0 <= getattr(self, key) <= 1, f"scene.background.{key}", getattr(self, key), "in [0, 1]")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a background has to fit.
+
+    Attributes:
+        light: Linear RGB factor, the brightness and colour of the light; dim light darkens the background too.
+        camera: What sees the scene.
+        R_cam_world: Rotation from the world frame (+y down) to the camera frame.
+        points_cam: Points of the hand, camera frame, metres; the background lies behind them.
+        surroundings: The panorama that lights the scene, if one does.
+    """
+
+    light: Float[np.ndarray, "3"]
+    camera: Camera
+    R_cam_world: Float[np.ndarray, "3 3"]
+    points_cam: Float[np.ndarray, "points 3"]
+    surroundings: Surroundings | None = None
+
+
+@dataclass(frozen=True)
+class Background:
+    """What stands behind the hand, what kind of thing it is, and how far the camera is from it, metres."""
+
+    image: Image
+    kind: str
+    distance_m: float
 
 
 class Backgrounds:
-    """Draws one background after another; ``photos`` is None when there are only painted ones."""
+    """Draws one background after another; ``photos`` and ``textures`` are None when there are none."""
 
-    def __init__(self, size_px: int, photos: Photos | None, photo_share: float):
-        self._size_px = size_px
+    def __init__(
+        self,
+        options: BackgroundOptions,
+        *,
+        photos: Photos | None = None,
+        photo_share: float = 0.0,
+        textures: Photos | None = None,
+    ):
+        self._options = options
         self._photos = photos
         self._photo_share = photo_share if photos is not None else 0.0
+        self._textures = textures
 
-    def sample(self, rng: np.random.Generator, light: np.ndarray) -> tuple[Image, str]:
-        """A background in the scene's light, and its kind.
-
-        Args:
-            rng: Source of all randomness.
-            light: Linear RGB factor, the brightness and colour of the light; dim light darkens the background too.
-        """
-        if rng.random() < self._photo_share and self._photos is not None:
-            image, kind = self._photos.sample(rng, self._size_px), "photo"
+    def sample(self, rng: np.random.Generator, setting: Setting) -> Background:
+        """A sharp background of the camera's size."""
+        size_px = setting.camera.width
+        hand_m = float(setting.points_cam[:, 2].mean())
+        distance_m = hand_m + float(np.exp(rng.uniform(*np.log(BEHIND_M))))
+        looks_down = bool(setting.R_cam_world[2, 1] > LOOKS_DOWN)
+        if setting.surroundings is not None and rng.random() < self._options.hdr_share:
+            image, kind, person_share = setting.surroundings.picture(setting.camera), "hdr", 0.0
+        elif self._textures is not None and rng.random() < self._options.texture_share:
+            image, plane, kind = self._before_plane(rng, self._textures.whole(rng), setting)
+            person_share, distance_m = 0.0, float(-plane.distance_m / min(plane.normal[2], -GRAZING_Z))
+        elif self._photos is not None and rng.random() < self._photo_share:
+            image, kind, person_share = self._photos.sample(rng, size_px), "photo", PERSON_BEFORE_PHOTO
         else:
-            kind = str(rng.choice(list(PAINTERS), p=SHARES))
-            image = PAINTERS[kind](rng, min(self._size_px, MAX_CANVAS_PX))
-        if rng.random() < (PERSON_ON_PHOTO_SHARE if kind == "photo" else PERSON_SHARE):
+            kinds, shares = (FLAT, FLAT_SHARES) if looks_down else (list(PAINTERS), SHARES)
+            kind, person_share = str(rng.choice(kinds, p=shares)), 1.0
+            image = PAINTERS[kind](rng, min(size_px, MAX_CANVAS_PX))
+            image = cv2.GaussianBlur(image, (0, 0), len(image) / MAX_CANVAS_PX * rng.uniform(*PAINT_BLUR_PX))
+        if rng.random() < person_share * self._options.person_share and not looks_down:
             paint_person(rng, image)
             kind += "+person"
-        image = _lit(rng, image, light)
-        if rng.random() < 0.4:
-            image = cv2.GaussianBlur(image, (0, 0), len(image) / 128 * rng.uniform(0.2, 1.8))
-        if len(image) != self._size_px:
-            image = cv2.resize(image, (self._size_px, self._size_px), interpolation=cv2.INTER_LINEAR)
-        return image, kind
+        if not kind.startswith("hdr"):
+            image = _lit(rng, image, setting.light)
+        if len(image) != size_px:
+            image = cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
+        return Background(image, kind, distance_m)
 
-
-def smooth_noise(rng: np.random.Generator, size_px: int, cells: int, channels: int = 1) -> np.ndarray:
-    """Noise in [-1, 1] with about ``cells`` bumps across the image, size x size x channels."""
-    coarse = rng.uniform(-1, 1, size=(cells, cells, channels)).astype(np.float32)
-    return cv2.resize(coarse, (size_px, size_px), interpolation=cv2.INTER_CUBIC).reshape(size_px, size_px, channels)
-
-
-def random_colour(rng: np.random.Generator) -> np.ndarray:
-    """sRGB of a thing in a room: of any brightness, mostly pale; wood and sand most often, then blue, then any hue."""
-    kind = rng.random()
-    hue = rng.normal(0.09, 0.035) if kind < 0.5 else rng.normal(0.58, 0.05) if kind < 0.72 else rng.random()
-    saturation = rng.beta(1.1, 3.5)
-    value = rng.uniform(12, 250)
-    ramp = np.clip(np.abs((hue * 6 + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
-    return value * (1 - saturation + saturation * ramp)
-
-
-def as_bytes(image: np.ndarray) -> Image:
-    """Rounded to 8 bits; contiguous, so that OpenCV can draw on it."""
-    return np.ascontiguousarray(np.clip(image, 0, 255).astype(np.uint8))
-
-
-def paint_wall(rng: np.random.Generator, size_px: int) -> Image:
-    """A plain wall or paper: a gradient, darker corners, a little unevenness."""
-    grid = np.linspace(-1, 1, COARSE_PX, dtype=np.float32)
-    slope = rng.normal(size=2) * 0.17
-    radius = grid[:, None] ** 2 + grid[None] ** 2
-    shade = slope[0] * grid[:, None] + slope[1] * grid[None] - rng.uniform(-0.05, 0.23) * radius
-    shade += smooth_noise(rng, COARSE_PX, int(rng.integers(3, 9)))[..., 0] * rng.uniform(0, 0.08)
-    wall = random_colour(rng) * (1 + shade)[..., None]
-    return as_bytes(cv2.resize(wall.astype(np.float32), (size_px, size_px), interpolation=cv2.INTER_LINEAR))
-
-
-def paint_noise(rng: np.random.Generator, size_px: int) -> Image:
-    """Coloured noise over several scales: foliage, ground, things out of focus."""
-    image = np.tile(random_colour(rng).astype(np.float32), (2, 2, 1))
-    for cells in (3, 7, 16, 40):
-        strength = rng.uniform(3, 38) * (1 + rng.normal(size=3) * 0.12)
-        finer = rng.uniform(-1, 1, size=(cells, cells, 1)) * strength
-        image = cv2.resize(image, (cells, cells), interpolation=cv2.INTER_CUBIC) + finer.astype(np.float32)
-    return as_bytes(cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_CUBIC))
-
-
-def paint_pattern(rng: np.random.Generator, size_px: int) -> Image:
-    """Stripes, checks or bricks, turned and slightly uneven."""
-    turn = rng.normal() * 0.5 + rng.integers(2) * np.pi / 2
-    grid = np.arange(size_px, dtype=np.float32) - size_px / 2
-    across = grid[None] * np.cos(turn) + grid[:, None] * np.sin(turn)
-    along = grid[:, None] * np.cos(turn) - grid[None] * np.sin(turn)
-    period = size_px * rng.uniform(0.03, 0.3)
-    across, along = across / np.float32(period) + np.float32(rng.random()), along / np.float32(2 * period)
-    column = np.floor(across)
-    first = across - column < rng.uniform(0.1, 0.9)
-    kind = rng.integers(3)
-    if kind == 2:
-        along = along + column / 2
-    second = along - np.floor(along) < (0.5 if kind == 1 else 0.1)
-    mask = first if kind == 0 else first ^ second
-    image = np.stack([random_colour(rng), random_colour(rng)]).astype(np.float32)[mask.astype(np.intp)]
-    return as_bytes(image + smooth_noise(rng, size_px, 5) * 12)
-
-
-def paint_shelves(rng: np.random.Generator, size_px: int) -> Image:
-    """Rows of upright boxes: books, bottles, a shop."""
-    image = paint_wall(rng, size_px)
-    height = int(size_px * rng.uniform(0.12, 0.35)) + 2
-    palette = [random_colour(rng).tolist() for _ in range(rng.integers(3, 16))]
-    for top in range(-int(rng.integers(height)), size_px, height):
-        rights = np.cumsum(rng.integers(1, 2 + size_px // 11, size=size_px // 3)).tolist()
-        tops = (top + height * rng.uniform(0.05, 0.4, size=len(rights))).astype(int).tolist()
-        picks = rng.integers(len(palette), size=len(rights)).tolist()
-        left = 0
-        for right, upper, pick in zip(rights, tops, picks, strict=True):
-            if left < size_px:
-                cv2.rectangle(image, (left, upper), (right - 1, top + height), palette[pick], -1)
-            left = right
-        cv2.rectangle(image, (0, top + height - 2), (size_px, top + height + 1), random_colour(rng).tolist(), -1)
-    return image
-
-
-def paint_clutter(rng: np.random.Generator, size_px: int) -> Image:
-    """Overlapping boxes, discs and lines of furniture and things on a wall or over noise."""
-    image = paint_wall(rng, size_px) if rng.random() < 0.6 else paint_noise(rng, size_px)
-    for _ in range(rng.integers(3, 16)):
-        centre = rng.uniform(0, size_px, 2)
-        extent = size_px * rng.uniform(0.03, 0.4, 2)
-        colour, kind = random_colour(rng).tolist(), rng.integers(4)
-        if kind == 0:
-            cv2.ellipse(image, _point(centre), _point(extent), rng.uniform(0, 180), 0, 360, colour, -1, cv2.LINE_AA)
-        elif kind == 1:
-            end = centre + rng.normal(size=2) * size_px * 0.5
-            cv2.line(image, _point(centre), _point(end), colour, int(rng.integers(1, 1 + size_px // 16)), cv2.LINE_AA)
-        else:
-            turn = rng.normal() * (8 if kind == 2 else 40)
-            corners = cv2.boxPoints((tuple(centre.tolist()), tuple(extent.tolist()), float(turn)))
-            cv2.fillConvexPoly(image, corners.astype(np.int32), colour, cv2.LINE_AA)
-    return image
-
-
-def paint_room(rng: np.random.Generator, size_px: int) -> Image:
-    """Wall and floor or table meeting at an edge, with a picture, door or window."""
-    image = paint_wall(rng, size_px)
-    edge = int(size_px * rng.uniform(0.35, 0.95))
-    tilt = int(rng.normal() * size_px * 0.06)
-    floor = np.array([[0, edge + tilt], [size_px, edge - tilt], [size_px, size_px], [0, size_px]], np.int32)
-    cv2.fillConvexPoly(image, floor, random_colour(rng).tolist(), cv2.LINE_AA)
-    for _ in range(rng.integers(0, 4)):
-        corner = rng.uniform(-0.2, 0.9, 2) * size_px
-        far = corner + rng.uniform(0.1, 0.5, 2) * size_px
-        cv2.rectangle(image, _point(corner), _point(far), random_colour(rng).tolist(), -1)
-        cv2.rectangle(image, _point(corner), _point(far), random_colour(rng).tolist(), int(rng.integers(1, 4)))
-    return image
-
-
-PAINTERS: dict[str, Callable[[np.random.Generator, int], Image]] = {
-    "wall": paint_wall,
-    "room": paint_room,
-    "noise": paint_noise,
-    "pattern": paint_pattern,
-    "shelves": paint_shelves,
-    "clutter": paint_clutter,
-}
-SHARES = np.array([0.28, 0.2, 0.14, 0.08, 0.1, 0.2])
+    def _before_plane(self, rng: np.random.Generator, texture: Image, setting: Setting) -> tuple[Image, Plane, str]:
+        """A textured plane; beyond a table's end there is a wall."""
+        plane, kind = sample_plane(rng, setting.R_cam_world, setting.points_cam)
+        image = paint_wall(rng, setting.camera.width)
+        draw_plane(image, as_tile(texture), plane, setting.camera)
+        return image, plane, f"texture:{kind}"
 
 
 def _lit(rng: np.random.Generator, image: Image, light: np.ndarray) -> Image:
@@ -178,7 +128,3 @@ def _lit(rng: np.random.Generator, image: Image, light: np.ndarray) -> Image:
     factor = np.clip(light, 0.05, 3) ** rng.uniform(0.4, 0.9) * rng.uniform(0.65, 1.2)
     levels = 255 * (np.arange(256) / 255.0)[:, None] * factor ** (1 / 2.2)
     return cv2.LUT(image, np.clip(levels, 0, 255).astype(np.uint8)[None])
-
-
-def _point(xy: np.ndarray) -> tuple[int, int]:
-    return int(xy[0]), int(xy[1])

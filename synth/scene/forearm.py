@@ -12,7 +12,7 @@ from jaxtyping import Float
 from synth.conventions import PART_NAMES, WRIST
 from synth.hand import ManoArrays
 from synth.render.renderer import MeshTopology
-from synth.scene.wrist_ring import find_wrist_ring
+from synth.scene.wrist_ring import edge_corners, find_wrist_ring, skinning_parts
 
 FOREARM, SLEEVE = PART_NAMES.index("forearm"), PART_NAMES.index("sleeve")
 SKIN_RINGS = 3
@@ -116,9 +116,7 @@ class ArmMesh:
 
     def _arm_faces(self, faces: np.ndarray, uv_faces: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Triangles of the arm, ring by ring, then the end; their texture corners repeat the wrist edge's."""
-        corners = zip(faces, uv_faces, strict=True)  # i - 2 is the corner after i
-        corner_uv = {(int(f[i]), int(f[i - 2])): (t[i], t[i - 2]) for f, t in corners for i in range(3)}
-        wrist_uv = [corner_uv[int(a), int(b)] for a, b in edges]
+        wrist_uv = edge_corners(faces, uv_faces, edges)
         n = len(edges)
         geometry, texture = [], []
         for k in range(self._num_rings + 1):
@@ -164,7 +162,7 @@ def turns_about(full_turn: Float[np.ndarray, "3"], shares: Float[np.ndarray, "st
 
 def _hand_parts(arrays: ManoArrays, faces: np.ndarray) -> np.ndarray:
     """Part of each hand face: its strongest skinning joint, or the forearm behind the wrist joint."""
-    parts = np.asarray(arrays.weights)[faces].mean(1).argmax(1) + 1
+    parts = skinning_parts(arrays, faces)
     wrist_x = (np.asarray(arrays.J_regressor) @ arrays.v_template)[WRIST, 0]
     behind = arrays.v_template[faces].mean(1)[:, 0] > wrist_x + HAND_END_M
     return np.where((parts == 1) & behind, FOREARM, parts).astype(np.uint8)

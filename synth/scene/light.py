@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synth.config import check, option
 from synth.render.renderer import Lights, Material
 
 KINDS = ("room", "window", "outdoor", "dim", "lamp")
@@ -17,6 +18,17 @@ AMBIENT_SHARE = {
 }
 EXPOSURE = {"room": (0.9, 1.5), "window": (0.8, 1.6), "outdoor": (1.0, 2.0), "dim": (0.3, 0.8), "lamp": (0.7, 1.7)}
 """Irradiance on a surface that faces the camera; 1 shows a surface as bright as its albedo."""
+
+
+@dataclass
+class LightOptions:
+    """Where the light comes from."""
+
+    hdr_dir: str = option("", "folder of HDR panoramas (.npz with rgb, or .hdr; H x 2H) as light; empty: lamps only")
+    hdr_share: float = option(0.6, "share of images lit by a panorama when hdr_dir is given")
+
+    def __post_init__(self) -> None:
+        check(0 <= self.hdr_share <= 1, "scene.light.hdr_share", self.hdr_share, "in [0, 1]")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 
 from synth.conventions import PART_NAMES
 from synth.render.renderer import RenderOutput
-from synth.scene.background import as_bytes, random_colour, smooth_noise
+from synth.scene.painted import as_bytes, random_colour, smooth_noise
 
 OCCLUDER = PART_NAMES.index("occluder")
 SUB_PX_BITS = 4

@@ -39,15 +39,19 @@ def check_photos(files: list[Path], key: str = "background_dir") -> None:
 
 
 class Photos:
-    """Random square crops of the photos ``files``; each is read when it is first drawn."""
+    """The photos ``files``, whole or in random square crops; each is read when it is first drawn."""
 
     def __init__(self, files: list[Path]):
         self._files = files
         self._reduced: dict[int, bytes] = {}
 
+    def whole(self, rng: np.random.Generator) -> UInt8[np.ndarray, "height width 3"]:
+        """One of them, reduced."""
+        return self._read(int(rng.integers(len(self._files))))
+
     def sample(self, rng: np.random.Generator, size_px: int) -> UInt8[np.ndarray, "side side 3"]:
         """A crop, perhaps flipped, of random size, brightness and contrast."""
-        photo = self._read(int(rng.integers(len(self._files))))
+        photo = self.whole(rng)
         height, width = photo.shape[:2]
         side = int(rng.uniform(0.3, 1.0) * min(height, width))
         top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
@@ -62,7 +66,7 @@ class Photos:
         if index not in self._reduced:
             photo = cv2.imread(str(self._files[index]), cv2.IMREAD_COLOR)
             if photo is None:
-                raise ValueError(f"background_dir: {self._files[index]} cannot be read any more")
+                raise ValueError(f"{self._files[index]} cannot be read as a picture any more; restore it")
             scale = SHORT_SIDE_PX / min(photo.shape[:2])
             if scale < 1:
                 photo = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -11,7 +11,7 @@ from synth.scene.camera import Camera
 
 @dataclass
 class PlacementOptions:
-    """How large and where the hand appears."""
+    """How large and where the hand appears; size and distance together set the focal length."""
 
     min_fill: float = option(0.4, "smallest share of the image's side that the joints' box spans")
     max_fill: float = option(0.66, "largest share of the image's side that the joints' box spans")

@@ -1,6 +1,6 @@
 """One scene from one generator: hand, arm, view, camera, light, skin, background, and what lies in front."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -9,22 +9,21 @@ from jaxtyping import Float
 
 from synth.config import check, option
 from synth.conventions import WRIST
-from synth.hand import ManoArrays, PoseSampler, sample_shape
+from synth.hand import ManoArrays, PoseSampler, sample_shape, shows_contact
 from synth.render.renderer import MeshTopology, RenderScene
-from synth.scene.arms import sample_arm, sample_elbow
-from synth.scene.background import Backgrounds
+from synth.scene.arms import ArmOptions
+from synth.scene.background import BackgroundOptions, Backgrounds, Setting
 from synth.scene.camera import Camera
-from synth.scene.forearm import Arm, ArmMesh
-from synth.scene.light import sample_light, sample_material
+from synth.scene.environment import Surroundings, light_from_panorama
+from synth.scene.light import DrawnLight, LightOptions, sample_light, sample_material
+from synth.scene.limb import LimbSampler
 from synth.scene.occluder import Occluder, sample_occluder
+from synth.scene.panorama import Panoramas
 from synth.scene.photo_edge import sample_photo_edge
 from synth.scene.photos import Photos
 from synth.scene.placement import Placement, PlacementOptions, sample_placement
 from synth.scene.skin import Skin, albedo_at, flat_skins, sample_tint
 from synth.scene.view import View, ViewOptions, sample_view
-
-NEAREST_ARM_M = 0.1
-ELBOW_TRIES = 12
 
 
 @dataclass
@@ -33,6 +32,9 @@ class SceneOptions:
 
     view: ViewOptions = option(ViewOptions(), "kinds of view")
     placement: PlacementOptions = option(PlacementOptions(), "place and size of the hand in the image")
+    light: LightOptions = option(LightOptions(), "where the light comes from")
+    background: BackgroundOptions = option(BackgroundOptions(), "what stands behind the hand")
+    arm: ArmOptions = option(ArmOptions(), "the arm")
     sleeve_share: float = option(0.5, "share of arms in a sleeve")
     occluder_share: float = option(0.08, "share of images with a thing in front of the hand")
     photo_edge_share: float = option(0.3, "share of images that reach beyond the photo's edge")
@@ -57,7 +59,8 @@ class Scene:
     """All of one image before rendering.
 
     Attributes:
-        render: What the renderer takes.
+        render: What the renderer takes; its background is sharp.
+        background_m: Distance of the background from the camera.
         joints_cam: Joints in metres, camera frame.
         pose_aa: Axis-angle of 16 joints with the view's rotation at the wrist.
         betas: Shape coefficients.
@@ -68,6 +71,7 @@ class Scene:
     """
 
     render: RenderScene
+    background_m: float
     joints_cam: Float[np.ndarray, "21 3"]
     pose_aa: Float[np.ndarray, "16 3"]
     betas: Float[np.ndarray, "10"]
@@ -88,6 +92,8 @@ class SceneSampler:
         *,
         size_px: int,
         options: SceneOptions,
+        panoramas: Panoramas | None = None,
+        textures: Photos | None = None,
         poses: PoseSampler | None = None,
     ):
         if arrays.uv is None or arrays.uv_faces is None:
@@ -95,18 +101,21 @@ class SceneSampler:
             uv, uv_faces, skins = np.full((1, 2), 0.5), np.zeros_like(arrays.faces), flat_skins(skins)
         else:
             uv, uv_faces = arrays.uv, arrays.uv_faces
-        self._arms = ArmMesh(arrays, uv, uv_faces)
+        self._limbs = LimbSampler(arrays, uv, uv_faces, has_arm=options.arm.on, sleeve_share=options.sleeve_share)
         self._skins = skins
-        self._wrist_albedo = [albedo_at(skin, self._arms.ring_uv) for skin in skins]
+        self._wrist_albedo = [albedo_at(skin, self._limbs.ring_uv) for skin in skins]
         self._poses = poses or PoseSampler(arrays)
-        self._backgrounds = Backgrounds(size_px, photos, options.photo_background_share)
+        self._panoramas = panoramas
+        self._backgrounds = Backgrounds(
+            options.background, photos=photos, photo_share=options.photo_background_share, textures=textures
+        )
         self._size_px = size_px
         self._options = options
 
     @property
-    def topologies(self) -> tuple[MeshTopology, MeshTopology]:
-        """The bare and the sleeved mesh."""
-        return self._arms.bare, self._arms.sleeved
+    def topologies(self) -> tuple[MeshTopology, ...]:
+        """The meshes that occur: with a bare arm and with a sleeve, or the one without an arm."""
+        return self._limbs.topologies
 
     def draft(self, rng: np.random.Generator) -> HandDraft:
         """The hand of a scene; pose it with the hand model (no translation) and hand it to ``sample``."""
@@ -128,7 +137,7 @@ class SceneSampler:
         joints_turned = (joints - joints[WRIST]) @ view.R_cam_hand.T
         place = sample_placement(rng, joints_turned, self._size_px, self._options.placement)
         T_cam_hand = (view.R_cam_hand, place.shift_m - view.R_cam_hand @ joints[WRIST])
-        render, drawn = self._render_scene(rng, verts, T_cam_hand, place.camera)
+        render, background_m, drawn = self._render_scene(rng, verts, T_cam_hand, place.camera, view.R_cam_world)
         joints_cam = joints_turned + place.shift_m
         joints_px = place.camera.project(joints_cam)
         occluder = None
@@ -137,6 +146,7 @@ class SceneSampler:
         edge = sample_photo_edge(rng, joints_px, self._size_px, self._options.photo_edge_share)
         return Scene(
             render=render,
+            background_m=background_m,
             joints_cam=joints_cam,
             pose_aa=np.concatenate([cv2.Rodrigues(view.R_cam_hand)[0].T, draft.pose_aa[1:]]),
             betas=draft.betas,
@@ -152,57 +162,41 @@ class SceneSampler:
         verts: np.ndarray,
         T_cam_hand: tuple[np.ndarray, np.ndarray],
         camera: Camera,
-    ) -> tuple[RenderScene, dict[str, Any]]:
-        """What the renderer takes, and what was drawn for it."""
-        arm = sample_arm(rng, len(self._arms.ring), self._options.sleeve_share)
-        verts_cam = self._arm_out_of_sight(rng, verts, arm, T_cam_hand, camera)
-        light = sample_light(rng)
+        R_cam_world: np.ndarray,
+    ) -> tuple[RenderScene, float, dict[str, Any]]:
+        """What the renderer takes, the distance of its background, and what was drawn for it."""
+        light, surroundings = self._light(rng, R_cam_world)
         skin = int(rng.integers(len(self._skins)))
-        background, background_kind = self._backgrounds.sample(rng, light.exposure * light.colour)
         albedo = self._wrist_albedo[skin]
         tint = sample_tint(rng, albedo)
+        limb = self._limbs.sample(rng, verts, T_cam_hand, camera, tint=tint, albedo=albedo)
+        hand_cam = limb.verts_cam[: len(verts)]
+        setting = Setting(light.exposure * light.colour, camera, R_cam_world, hand_cam, surroundings)
+        background = self._backgrounds.sample(rng, setting)
         render = RenderScene(
-            verts_cam=verts_cam.astype(np.float32),
-            topology=self._arms.bare if arm.sleeve is None else self._arms.sleeved,
+            verts_cam=limb.verts_cam.astype(np.float32),
+            topology=limb.topology,
             texture=self._skins[skin].texture,
-            vertex_tint=self._arms.tint(tint, albedo, arm.sleeve),
+            vertex_tint=limb.vertex_tint,
             camera=camera,
             lights=light.lights,
             material=sample_material(rng, float(np.mean(albedo * tint))),
-            background=background,
+            background=background.image,
         )
         drawn = {"light": light.kind, "exposure": round(light.exposure, 3), "skin": self._skins[skin].name}
-        return render, drawn | {"background": background_kind, "sleeve": arm.sleeve is not None}
+        drawn |= {"background": background.kind, "arm": self._options.arm.on, "sleeve": limb.has_sleeve}
+        return render, background.distance_m, drawn
 
-    def _arm_out_of_sight(
-        self,
-        rng: np.random.Generator,
-        verts: np.ndarray,
-        arm: Arm,
-        T_cam_hand: tuple[np.ndarray, np.ndarray],
-        camera: Camera,
-    ) -> np.ndarray:
-        """Vertices in the camera frame, with an elbow for which the arm neither ends in the image nor passes right
-        before the camera; the last try where none is found."""
-        R, t = T_cam_hand
-        hand = verts.astype(np.float64)
-        for _ in range(ELBOW_TRIES):
-            line_cam = self._arms.centre_line(hand, arm) @ R.T + t
-            if line_cam[:, 2].min() > NEAREST_ARM_M and not _sees(camera, line_cam[-1]):
-                break
-            arm = replace(arm, elbow_bend=sample_elbow(rng))
-        return self._arms.extend(hand, arm) @ R.T + t
-
-
-def _sees(camera: Camera, point: np.ndarray) -> bool:
-    u, v = camera.project(point)
-    margin = 0.25 * camera.width
-    return bool(-margin < u < camera.width + margin and -margin < v < camera.height + margin)
+    def _light(self, rng: np.random.Generator, R_cam_world: np.ndarray) -> tuple[DrawnLight, Surroundings | None]:
+        if self._panoramas is not None and rng.random() < self._options.light.hdr_share:
+            return light_from_panorama(rng, self._panoramas.sample(rng), R_cam_world)
+        return sample_light(rng), None
 
 
 def _describe(draft: HandDraft, view: View, place: Placement) -> dict[str, Any]:
     return {
         "pose": draft.pose_source,
+        "contact": shows_contact(draft.pose_source),
         "view": view.kind,
         "distance_m": round(place.distance_m, 4),
         "may_be_cut": place.may_be_cut,

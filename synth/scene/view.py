@@ -3,12 +3,27 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from synth.config import check, option
 
 R_CAM_PALM = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """Hand frame to camera frame for fingers up and the palm towards the camera; the thumb is at the right."""
+
+DOWN_RAD = {
+    "selfie_palm": (-0.3, 0.3),
+    "selfie_back": (-0.3, 0.3),
+    "egocentric": (0.15, 1.1),
+    "side": (-0.2, 0.6),
+    "uniform": (-0.5, 1.0),
+    "table": (0.8, 1.57),
+}
+"""How far the camera looks down in each kind of view, radians: 0 is level, pi/2 straight down."""
+TILT_RAD = 0.08
+"""Standard deviation of the camera's turn about its axis; people hold cameras level."""
+BACK_UP_SHARE = 0.7
+"""Hands on a table mostly show their backs."""
 
 
 @dataclass
@@ -20,6 +35,7 @@ class ViewOptions:
     egocentric: float = option(0.2, "weight of fingers pointing away from the camera, as one sees one's own hand")
     side: float = option(0.09, "weight of views along the palm's plane")
     uniform: float = option(0.15, "weight of views from everywhere")
+    table: float = option(0.05, "weight of a hand that lies on a table, seen from above")
 
     def __post_init__(self) -> None:
         for key, weight in self.weights().items():
@@ -33,9 +49,16 @@ class ViewOptions:
 
 @dataclass(frozen=True)
 class View:
-    """Rotation from the hand frame to the camera frame, and the kind it was drawn from."""
+    """How the camera sees hand and world.
 
-    R_cam_hand: np.ndarray
+    Attributes:
+        R_cam_hand: Rotation from the hand frame to the camera frame.
+        R_cam_world: Rotation from the world frame (+y down, heading at random) to the camera frame.
+        kind: What the view was drawn as.
+    """
+
+    R_cam_hand: Float[np.ndarray, "3 3"]
+    R_cam_world: Float[np.ndarray, "3 3"]
     kind: str
 
 
@@ -44,13 +67,26 @@ def sample_view(rng: np.random.Generator, options: ViewOptions) -> View:
     weights = options.weights()
     shares = np.array(list(weights.values()))
     kind = list(weights)[rng.choice(len(shares), p=shares / shares.sum())]
+    low, high = DOWN_RAD[kind]
+    down_rad = float(rng.uniform(low, high))
+    heading, tilt = rng.uniform(-np.pi, np.pi), rng.normal() * TILT_RAD
+    R_cam_level = about(2, tilt) @ about(0, down_rad)
+    return View(_turned_hand(rng, kind, R_cam_level), R_cam_level @ about(1, heading), kind)
+
+
+def _turned_hand(rng: np.random.Generator, kind: str, R_cam_level: np.ndarray) -> np.ndarray:
+    """Rotation from the hand frame to the camera frame; ``R_cam_level`` takes the frame of a level camera to it."""
     if kind == "uniform":
-        return View(Rotation.from_quat(rng.normal(size=4)).as_matrix(), kind)
+        return Rotation.from_quat(rng.normal(size=4)).as_matrix()
+    if kind == "table":
+        over = np.pi if rng.random() < BACK_UP_SHARE else 0.0
+        lying = about(1, over + rng.normal() * 0.25) @ about(0, rng.normal() * 0.2) @ R_CAM_PALM
+        return R_cam_level @ about(0, -np.pi / 2) @ about(2, rng.uniform(-np.pi, np.pi)) @ lying
     yaw, pitch, roll = _angles(rng, kind)
-    return View(_about(2, roll) @ _about(0, pitch) @ _about(1, yaw) @ R_CAM_PALM, kind)
+    return about(2, roll) @ about(0, pitch) @ about(1, yaw) @ R_CAM_PALM
 
 
-def _about(axis: int, angle: float) -> np.ndarray:
+def about(axis: int, angle: float) -> Float[np.ndarray, "3 3"]:
     """Rotation about one axis of the camera frame."""
     a, b = (axis + 1) % 3, (axis + 2) % 3
     R = np.eye(3)

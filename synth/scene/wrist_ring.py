@@ -6,9 +6,11 @@ A closed mesh (the open hand) has a flat cap there, which is cut off; an open on
 from collections import Counter
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+
+from synth.hand import ManoArrays
 
 CAP_COSINE = 0.7
 """A face of the cap looks along the arm (+x of the hand frame) within 45 degrees."""
@@ -50,6 +52,20 @@ def boundary_loop(faces: Int[np.ndarray, "faces 3"]) -> Int[np.ndarray, "ring 2"
             vertex = loop[-1][1]
         loops.append(loop)
     return np.array(max(loops, key=len), np.int64).reshape(-1, 2)
+
+
+def edge_corners(
+    faces: Int[np.ndarray, "faces 3"], uv_faces: Int[np.ndarray, "faces 3"], edges: Int[np.ndarray, "ring 2"]
+) -> list[tuple[int, int]]:
+    """Texture corners of the two ends of each edge, as the face that has the edge has them."""
+    corners = zip(faces, uv_faces, strict=True)  # i - 2 is the corner after i
+    corner_uv = {(int(f[i]), int(f[i - 2])): (int(t[i]), int(t[i - 2])) for f, t in corners for i in range(3)}
+    return [corner_uv[int(a), int(b)] for a, b in edges]
+
+
+def skinning_parts(arrays: ManoArrays, faces: Int[np.ndarray, "faces 3"]) -> UInt8[np.ndarray, "faces"]:
+    """Part of each hand face: its strongest skinning joint."""
+    return (np.asarray(arrays.weights)[faces].mean(1).argmax(1) + 1).astype(np.uint8)
 
 
 def _cap(faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Sensors: what cameras do to colours and to depth."""
 
-from synth.sensor.depth import DEPTH_PRESETS, DepthOptions, sense_depth
-from synth.sensor.rgb import RgbOptions, sense_rgb
+from synth.sensor.depth import DEPTH_SENSORS, sense_depth
+from synth.sensor.depth_faults import DepthView
+from synth.sensor.rgb import FAULTS, RgbOptions, Shot, sense_rgb
 
-__all__ = ["DEPTH_PRESETS", "DepthOptions", "RgbOptions", "sense_depth", "sense_rgb"]
+__all__ = ["DEPTH_SENSORS", "FAULTS", "DepthView", "RgbOptions", "Shot", "sense_depth", "sense_rgb"]

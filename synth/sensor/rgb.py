@@ -1,4 +1,4 @@
-"""What a camera does to the colours: focus, motion, few pixels, white balance, noise, compression."""
+"""What a camera does to the colours, in the order of the light's way: lens, motion, few pixels, tone, noise, JPEG."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,27 @@ import simplejpeg
 from jaxtyping import UInt8
 
 from synth.config import check, option
+from synth.sensor.lens import chromatic_shift, motion_kernel, optical_centre, vignette
 from synth.sensor.noise import noise_window
 
 Image = UInt8[np.ndarray, "height width 3"]
 REFERENCE_PX = 128
-"""Blur widths are given for an image of this side and grow with it."""
+"""Blur widths and shifts are given for an image of this side and grow with it."""
+FAULTS = ("defocus", "blur", "vignetting", "chromatic", "motion", "resampling", "tone", "noise", "jpeg")
+"""Names of all faults, in the order of the light's way."""
+SHARES = ("defocus_share", "vignetting_share", "chromatic_share", "motion_blur_share", "low_resolution_share",
+          "jpeg_share")  # fmt: skip
 
 
 @dataclass
 class RgbOptions:
-    """How strong the camera's faults are; all 0 leaves the rendered image as it is."""
+    """How strong the camera's faults are; all shares and widths 0 (``rgb=ideal``) leave the rendered image as it is."""
 
-    blur_px: float = option(0.75, "largest sigma of the focus blur, pixels of a 128 px image; most are far sharper")
+    defocus_share: float = option(0.6, "share of images in which depth of field is limited")
+    max_aperture_mm: float = option(40.0, "largest aperture of these, millimetres")
+    vignetting_share: float = option(0.25, "share of images with dark corners")
+    chromatic_share: float = option(0.15, "share of images whose colours part towards the border")
+    blur_px: float = option(0.75, "largest sigma of the lens's softness, pixels of a 128 px image; most are sharper")
     motion_blur_share: float = option(0.08, "share of images with motion blur")
     low_resolution_share: float = option(0.1, "share of images that were enlarged from fewer pixels")
     noise: float = option(0.014, "largest sigma of the read noise, as a share of white")
@@ -31,37 +40,52 @@ class RgbOptions:
     def __post_init__(self) -> None:
         for key in ("blur_px", "noise", "colour_cast", "contrast"):
             check(0 <= getattr(self, key) <= 5, f"rgb.{key}", getattr(self, key), "in [0, 5]")
-        for key in ("motion_blur_share", "low_resolution_share", "jpeg_share"):
+        for key in SHARES:
             check(0 <= getattr(self, key) <= 1, f"rgb.{key}", getattr(self, key), "in [0, 1]")
+        check(2 <= self.max_aperture_mm <= 100, "rgb.max_aperture_mm", self.max_aperture_mm, "in [2, 100]")
         check(1 <= self.min_jpeg_quality <= 95, "rgb.min_jpeg_quality", self.min_jpeg_quality, "in [1, 95]")
 
 
-def sense_rgb(rng: np.random.Generator, image: Image, options: RgbOptions) -> Image:
-    """The image as a real camera would have delivered it."""
+@dataclass(frozen=True)
+class Shot:
+    """A photograph, and the names of the faults that were drawn for it."""
+
+    image: Image
+    faults: list[str]
+
+
+def sense_rgb(rng: np.random.Generator, image: Image, options: RgbOptions) -> Shot:
+    """The image as a real camera would have delivered it; defocus needs depth and comes before (``defocus.py``)."""
     scale = image.shape[0] / REFERENCE_PX
+    faults = []
     if options.blur_px > 0:
-        sigma = max(0.05, options.blur_px * rng.random() ** 3) * scale
-        image = cv2.GaussianBlur(image, (0, 0), sigma)
+        image = cv2.GaussianBlur(image, (0, 0), max(0.05, options.blur_px * rng.random() ** 3) * scale)
+        faults.append("blur")
+    vignetted, parted = rng.random(2) < (options.vignetting_share, options.chromatic_share)
+    if vignetted or parted:
+        centre_px = optical_centre(rng, len(image))
+    if vignetted:
+        image = vignette(image, centre_px, rng.uniform(0.03, 0.25))
+        faults.append("vignetting")
+    if parted:
+        image = chromatic_shift(image, centre_px, rng.choice([-1.0, 1.0]) * rng.uniform(0.2, 1.0) / (REFERENCE_PX / 2))
+        faults.append("chromatic")
     if rng.random() < options.motion_blur_share:
         image = cv2.filter2D(image, -1, motion_kernel(rng.uniform(0, np.pi), rng.uniform(2, 6) * scale))
+        faults.append("motion")
     if rng.random() < options.low_resolution_share:
         image = _resampled(rng, image)
-    image = _toned(rng, image, options)
+        faults.append("resampling")
+    if options.colour_cast > 0 or options.contrast > 0:
+        image = _toned(rng, image, options)
+        faults.append("tone")
     if options.noise > 0:
         image = add_noise(rng, image, options.noise * rng.random() ** 2)
+        faults.append("noise")
     if rng.random() < options.jpeg_share:
         image = _recompressed(image, int(rng.integers(options.min_jpeg_quality, 96)))
-    return image
-
-
-def motion_kernel(angle: float, length_px: float) -> np.ndarray:
-    """A line through the centre that sums to 1."""
-    half = int(np.ceil(length_px / 2))
-    kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
-    reach = length_px / 2 * np.array([np.cos(angle), np.sin(angle)])
-    start, end = half - reach, half + reach
-    cv2.line(kernel, (round(start[0]), round(start[1])), (round(end[0]), round(end[1])), 1.0, 1, cv2.LINE_AA)
-    return kernel / kernel.sum()
+        faults.append("jpeg")
+    return Shot(image, faults)
 
 
 def add_noise(rng: np.random.Generator, image: Image, read_sigma: float) -> Image:

@@ -86,9 +86,7 @@ def _blood(fields: SkinFields, person: Complexion) -> np.ndarray:
     return amount - 0.30 * fields.crease
 
 
-def _nails(
-    fields: SkinFields, person: Complexion, bed: Float[np.ndarray, "texels 3"]
-) -> Float[np.ndarray, "texels 3"]:
+def _nails(fields: SkinFields, person: Complexion, bed: Float[np.ndarray, "texels 3"]) -> Float[np.ndarray, "texels 3"]:
     """A clear plate over the bed, which has the colour of skin with little melanin and much blood."""
     shade = np.exp(-MELANIN / 2.1 * (0.55 * person.melanin) - BLOOD / 0.75 * (0.25 * person.blood))
     end = fields.nail_end[..., None]

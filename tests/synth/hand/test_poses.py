@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth.conventions import JOINT_NAMES
-from synth.hand import HandAxes, PoseMixture, PoseSampler, angles_from_pose, load_hand
+from synth.hand import HandAxes, PoseMixture, PoseSampler, angles_from_pose, load_hand, shows_contact
 from synth.hand.anatomy import LOWER_DEG, UPPER_DEG
 from synth.hand.gestures import GESTURES, OPEN_PINCHES, PINCHES
 from synth.hand.poses import independent_angles, synergy_angles
@@ -129,3 +129,23 @@ def test_sampling_is_cheap():
     for _ in range(200):
         SAMPLER.sample(rng)
     assert (time.process_time() - start) / 200 < 3e-3
+
+
+def test_without_contact_no_fingertip_touches_the_thumb_and_with_more_there_are_more():
+    drawn = {}
+    for contact in (0.0, 1.0, 5.0):
+        sampler, rng = PoseSampler(ARRAYS, PoseMixture(contact=contact)), np.random.default_rng(0)
+        drawn[contact] = np.mean([shows_contact(sampler.sample(rng)[1]) for _ in range(300)])
+    assert drawn[0.0] == 0 and 0.2 < drawn[1.0] < 0.6 < drawn[5.0]
+
+
+def test_contact_is_read_from_the_source_of_a_pose():
+    assert shows_contact("gesture:ok") and shows_contact("pinch:pinch-palm") and shows_contact("between:palm-tripod")
+    assert not any(map(shows_contact, ("gesture:fist", "synergy", "independent", "between:palm-one")))
+
+
+def test_contact_out_of_range_names_its_key():
+    with pytest.raises(ValueError, match=r"poses\.contact=-1"):
+        PoseMixture(contact=-1)
+    with pytest.raises(ValueError, match="one of them above 0"):
+        PoseMixture(gesture=0, between=0, synergy=0, independent=0, contact=0)

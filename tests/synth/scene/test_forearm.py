@@ -1,11 +1,14 @@
+import dataclasses
 from collections import Counter
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from synth.conventions import HAND_PARTS
 from synth.hand import load_hand
 from synth.scene.arms import sample_arm
+from synth.scene.cut_wrist import CutWrist
 from synth.scene.forearm import FOREARM, SLEEVE, Arm, ArmMesh, turns_about
 from synth.scene.wrist_ring import boundary_loop, find_wrist_ring
 
@@ -55,12 +58,27 @@ def test_a_mesh_without_cap_and_end_is_refused():
         find_wrist_ring(faces[:, ::-1], spike * [-1, 1, 1])
 
 
-def test_hand_and_arm_are_one_closed_surface(mesh):
-    faces = mesh.bare.faces
+def both_ways(faces):
+    """Whether every edge belongs to two faces, which use it in opposite directions: a closed surface."""
     directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     count = Counter(map(tuple, directed.tolist()))
-    assert max(count.values()) == 1
-    assert all((b, a) in count for a, b in count)
+    return max(count.values()) == 1 and all((b, a) in count for a, b in count)
+
+
+def test_hand_and_arm_are_one_closed_surface(mesh):
+    assert both_ways(mesh.bare.faces)
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_hand_without_an_arm_is_closed_at_the_wrist(hand, is_open):
+    """Also one that comes without a cap, as MANO does."""
+    keep = find_wrist_ring(hand.faces, hand.v_template)[0] if is_open else slice(None)
+    cut = CutWrist(dataclasses.replace(hand, faces=hand.faces[keep]), hand.uv, hand.uv_faces[keep])
+    assert both_ways(cut.topology.faces) and set(np.unique(cut.topology.face_parts)) == set(HAND_PARTS)
+    verts = cut.close(hand.v_template.astype(float))
+    a, b, c = (verts[cut.topology.faces[:, i]] for i in range(3))
+    assert 1e-4 < (a * np.cross(b, c)).sum() / 6 < 1e-3
+    assert cut.tint(np.ones(3)).shape == verts.shape and verts[:, 0].max() < 0.2
 
 
 def test_the_surface_looks_outwards(mesh, hand):

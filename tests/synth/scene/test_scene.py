@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from synth.conventions import PART_NAMES
 from synth.hand import HandModel, load_hand
+from synth.render import get_renderer
+from synth.scene.arms import ArmOptions
 from synth.scene.scene import SceneOptions, SceneSampler
 from synth.scene.skin import load_skins
 from synth.scene.view import ViewOptions
@@ -62,6 +65,16 @@ def test_shares_of_one_and_zero_are_kept(hand, skins):
             assert scene.description["sleeve"] == scene.description["occluder"] == bool(share)
             assert (scene.occluder is not None) == bool(share)
             assert scene.render.topology is sampler.topologies[int(share)]
+
+
+def test_without_an_arm_there_is_a_hand_alone(hand, skins):
+    options = SceneOptions(arm=ArmOptions(on=False), sleeve_share=1.0)
+    sampler = SceneSampler(hand, skins, None, size_px=SIZE, options=options)
+    scene = drawn(sampler, HandModel(hand), 2)
+    assert (scene.render.topology,) == sampler.topologies
+    assert not scene.description["arm"] and not scene.description["sleeve"]
+    parts = np.unique(get_renderer("raster")().render(scene.render).segmentation)
+    assert 0 < parts.max() < PART_NAMES.index("forearm")
 
 
 def test_a_hand_without_texture_coordinates_gets_one_skin_colour(hand, skins):

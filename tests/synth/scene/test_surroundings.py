@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -5,12 +7,17 @@ import pytest
 from synth.conventions import PART_NAMES
 from synth.hand import skin_files
 from synth.render.renderer import RenderOutput
-from synth.scene.background import PAINTERS, Backgrounds, random_colour
+from synth.scene.background import BackgroundOptions, Backgrounds, Setting
+from synth.scene.camera import Camera
+from synth.scene.environment import Surroundings
 from synth.scene.light import EXPOSURE, sample_light, sample_material
 from synth.scene.occluder import Occluder, put_in_front, sample_occluder
+from synth.scene.painted import PAINTERS, random_colour
+from synth.scene.panorama import prepare_panorama
 from synth.scene.people import paint_person
 from synth.scene.photos import Photos, check_photos, list_photos
 from synth.scene.skin import albedo_at, flat_skins, load_skins, sample_tint
+from synth.scene.view import about
 
 
 @pytest.mark.parametrize("kind", list(PAINTERS))
@@ -22,17 +29,45 @@ def test_painters_paint_images_that_differ(kind, size_px):
     assert np.abs(first.astype(int) - second).mean() > 2
 
 
+def setting(size_px: int = 64, light: float = 1.0, surroundings: Surroundings | None = None) -> Setting:
+    K = np.array([[size_px, 0, size_px / 2], [0, size_px, size_px / 2], [0, 0, 1.0]])
+    return Setting(np.full(3, light), Camera(K, size_px, size_px), np.eye(3), np.zeros((1, 3)), surroundings)
+
+
 def test_the_same_generator_state_gives_the_same_background():
-    backgrounds = Backgrounds(160, None, 0.7)
-    first, kind = backgrounds.sample(np.random.default_rng(5), np.ones(3))
-    again, same_kind = backgrounds.sample(np.random.default_rng(5), np.ones(3))
-    assert (first == again).all() and kind == same_kind and first.shape == (160, 160, 3)
+    backgrounds = Backgrounds(BackgroundOptions())
+    first, again = (backgrounds.sample(np.random.default_rng(5), setting(160)) for _ in range(2))
+    assert (first.image == again.image).all() and first.kind == again.kind
+    assert first.distance_m == again.distance_m and first.image.shape == (160, 160, 3)
 
 
 def test_dim_light_darkens_the_background():
-    backgrounds = Backgrounds(64, None, 0.0)
-    bright = backgrounds.sample(np.random.default_rng(6), np.ones(3))[0].mean()
-    assert backgrounds.sample(np.random.default_rng(6), np.full(3, 0.2))[0].mean() < 0.8 * bright
+    backgrounds = Backgrounds(BackgroundOptions())
+    bright, dim = (backgrounds.sample(np.random.default_rng(6), setting(light=light)).image for light in (1.0, 0.2))
+    assert dim.mean() < 0.8 * bright.mean()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_people_and_panoramas_stand_behind_as_many_hands_as_asked_for(share):
+    panorama = prepare_panorama("x", np.ones((16, 32, 3), np.float32))
+    backgrounds = Backgrounds(BackgroundOptions(hdr_share=share, person_share=1 - share))
+    around = setting(surroundings=Surroundings(panorama, np.eye(3), 0.5))
+    kinds = [backgrounds.sample(np.random.default_rng(i), around).kind for i in range(20)]
+    assert all(kind == "hdr" if share else kind.endswith("+person") for kind in kinds)
+
+
+def test_a_camera_that_looks_down_sees_no_people_and_no_rooms():
+    backgrounds = Backgrounds(BackgroundOptions(person_share=1.0))
+    down = replace(setting(), R_cam_world=about(0, 1.2))
+    kinds = {backgrounds.sample(np.random.default_rng(i), down).kind for i in range(40)}
+    assert kinds == {"wall", "noise", "pattern", "clutter"}
+
+
+def test_backgrounds_stand_behind_the_hand():
+    at_one_metre = replace(setting(), points_cam=np.array([[0.0, 0.0, 1.0]]))
+    distances = [Backgrounds(BackgroundOptions()).sample(np.random.default_rng(i), at_one_metre).distance_m
+                 for i in range(50)]  # fmt: skip
+    assert 1.25 < min(distances) < 1.6 and 3 < max(distances) < 7.1
 
 
 def test_a_person_changes_the_image():

@@ -6,17 +6,22 @@ from hypothesis import strategies as st
 from synth.hand import load_hand
 from synth.scene.photo_edge import beyond_photo, sample_photo_edge
 from synth.scene.placement import PlacementOptions, sample_placement
-from synth.scene.view import R_CAM_PALM, ViewOptions, sample_view
+from synth.scene.view import R_CAM_PALM, View, ViewOptions, sample_view
 from synth.scene.visibility import JOINT_TOLERANCE_M, visible_joints
 
 FINGERS, BACK, THUMB = np.array([-1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, 0, 1.0])
-NO_WEIGHTS = dict(selfie_palm=0, selfie_back=0, egocentric=0, side=0, uniform=0)
+NO_WEIGHTS = dict.fromkeys(ViewOptions().weights(), 0.0)
+UP = np.array([0, -1.0, 0])
+
+
+def drawn(kind: str, count: int = 300) -> list[View]:
+    rng = np.random.default_rng(0)
+    options = ViewOptions(**(NO_WEIGHTS | {kind: 1.0}))
+    return [sample_view(rng, options) for _ in range(count)]
 
 
 def views(kind: str, count: int = 300) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    options = ViewOptions(**(NO_WEIGHTS | {kind: 1.0}))
-    return np.stack([sample_view(rng, options).R_cam_hand for _ in range(count)])
+    return np.stack([view.R_cam_hand for view in drawn(kind, count)])
 
 
 def test_the_palm_view_has_fingers_up_palm_to_the_camera_thumb_at_the_right():
@@ -27,7 +32,7 @@ def test_the_palm_view_has_fingers_up_palm_to_the_camera_thumb_at_the_right():
 
 @pytest.mark.parametrize("kind", list(NO_WEIGHTS))
 def test_views_are_rotations(kind):
-    R = views(kind, 20)
+    R = np.concatenate([views(kind, 20), [view.R_cam_world for view in drawn(kind, 20)]])
     assert np.allclose(R @ R.transpose(0, 2, 1), np.eye(3)) and np.allclose(np.linalg.det(R), 1)
 
 
@@ -40,6 +45,23 @@ def test_egocentric_fingers_point_away_and_the_palm_is_not_seen():
     R = views("egocentric")
     assert (R @ FINGERS)[:, 2].mean() > 0.3
     assert (R @ BACK)[:, 2].mean() < -0.3
+
+
+def test_cameras_head_anywhere_and_hold_nearly_upright():
+    R_cam_world = np.stack([view.R_cam_world for view in drawn("selfie_palm")])
+    ahead = R_cam_world.transpose(0, 2, 1) @ [0, 0, 1.0]
+    assert np.abs(ahead[:, [0, 2]].mean(0)).max() < 0.15
+    assert (R_cam_world @ UP)[:, 1].max() < -0.9
+
+
+def test_hands_on_a_table_lie_flat_under_a_camera_that_looks_down():
+    table = drawn("table")
+    up_cam = np.stack([view.R_cam_world @ UP for view in table])
+    back_cam = np.stack([view.R_cam_hand @ BACK for view in table])
+    lying = (up_cam * back_cam).sum(1)
+    assert np.median(np.abs(lying)) > 0.93 and np.abs(lying).min() > 0.5
+    assert 0.6 < (lying > 0).mean() < 0.8
+    assert (up_cam[:, 2] < -0.7).all()
 
 
 def test_uniform_views_have_no_preferred_direction():
