@@ -5,7 +5,6 @@ composed before any work starts, so a misspelt key fails at once.
 """
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +14,9 @@ from rich.console import Console
 from distill.beside import AUTO, find_backgrounds, find_real_root, real_sets
 from distill.report.runs import load_stages
 from distill.simulated_target import NOTE, SET_NAME, split_skins
-from distill.stages import FORWARDED, Plan, Step, evaluated_folders, plan_steps
-from distill.summary import Provenance, commit, hardware, note_time, read_times, write_summary
+from distill.stages import FORWARDED, Plan, evaluated_folders, plan_steps
+from distill.steps import read_times, run_steps, split_forwarded
+from distill.summary import Provenance, commit, hardware, write_summary
 from distill.transfer import TransferConfig, transfer
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder
@@ -70,14 +70,12 @@ def pipeline(cfg: PipelineConfig) -> Path:
     # a stage's folder knows which of its options matter, so the forwarded ones are left to it
     free = ("seeds", "gallery", *FORWARDED)
     out = open_run_folder(plan.out, replace(cfg, out=str(plan.out)), overwrite=cfg.overwrite, free_keys=free)
-    done = [step.is_done() for step in steps]
     console = Console(highlight=False, soft_wrap=True)
     note = NOTE if plan.simulated_samples else ""
     if note:
         console.print(f"[yellow]{note}[/]")
         split_skins(out)
-    for place, (step, is_done) in enumerate(zip(steps, done, strict=True), start=1):
-        _run(step, is_done, f"[{place}/{len(steps)}]", out, console)
+    run_steps(steps, out, console)
     folders = evaluated_folders(plan)
     report = transfer(TransferConfig(runs=folders, out=str(out / REPORT_FILE), note=note, gallery=cfg.gallery))
     provenance = Provenance(command_of(cfg), commit(), hardware(), read_times(out), note)
@@ -128,35 +126,9 @@ def command_of(cfg: PipelineConfig) -> str:
     return " ".join(["handbridge pipeline", *options])
 
 
-def split_forwarded(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The pipeline's own arguments, and those for its stages without the stage's name in front."""
-    own: list[str] = []
-    forwarded: dict[str, list[str]] = {stage: [] for stage in FORWARDED}
-    for argument in arguments:
-        stage, dot, rest = argument.partition(".")
-        if dot and stage in forwarded:
-            forwarded[stage].append(rest)
-        else:
-            own.append(argument)
-    return own, forwarded
-
-
-def _run(step: Step, is_done: bool, place: str, out: Path, console: Console) -> None:
-    if is_done:
-        spent = read_times(out).get(step.name)
-        console.print(f"{place} {step.name}: done before" + (f" in {spent:.0f} s" if spent else ""), markup=False)
-        return
-    console.print(f"{place} {step.name} ...", markup=False)
-    started = time.perf_counter()
-    step.run(step.config)
-    seconds = time.perf_counter() - started
-    note_time(out, step.name, seconds)
-    console.print(f"{place} {step.name}: {seconds:.0f} s", markup=False)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The pipeline with the command line's options, forwarded ones included; returns the exit status."""
-    own, forwarded = split_forwarded(sys.argv[1:] if argv is None else argv)
+    own, forwarded = split_forwarded(sys.argv[1:] if argv is None else argv, FORWARDED)
 
     def run(cfg: PipelineConfig) -> Path:
         return pipeline(replace(cfg, **{stage: [*getattr(cfg, stage), *forwarded[stage]] for stage in FORWARDED}))

@@ -1,19 +1,18 @@
 """The stages of the pipeline as a list of steps, every config composed before the first one starts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from distill.adapt import AdaptConfig, adapt
 from distill.simulated_target import DOMAIN, SET_NAME, SimulatedTargetConfig, lay_out
+from distill.steps import Step, compose_forwarded
 from dualmod.data.real import ANNOTATIONS
 from dualmod.evaluate import EvaluateConfig, evaluate
 from dualmod.pretrain import FREE_KEYS as TRAIN_FREE_KEYS
 from dualmod.pretrain import MODEL_FILE, PretrainConfig, pretrain
-from synth.config import compose_config
 from synth.dataset.manifest import MANIFEST_FILE
-from synth.files import CONFIG_FILE, open_run_folder
 from synth.generate import FREE_KEYS as GENERATE_FREE_KEYS
 from synth.generate import GenerateConfig, generate
 
@@ -27,38 +26,6 @@ PRETRAINED = {"source_only": "source_only", "dual": "dual"}
 ADAPTED = {"control": "control", "adapted": "self_distillation"}
 """Folder of a stage -> its method. Both start from ``dual`` and take as many steps."""
 C = TypeVar("C")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One stage to run.
-
-    Attributes:
-        name: Its folder below the pipeline's.
-        config: What it is run with.
-        run: The stage's function.
-        out: Its folder.
-        product: The file that is there when it is done.
-        free_keys: Options that may differ from those of a finished run.
-    """
-
-    name: str
-    config: Any
-    run: Callable[[Any], Any]
-    out: Path
-    product: Path
-    free_keys: tuple[str, ...] = ()
-
-    def is_done(self) -> bool:
-        """Whether the product is there.
-
-        Raises:
-            ValueError: when the folder holds another run's config.
-        """
-        if not (self.out / CONFIG_FILE).is_file():
-            return False
-        open_run_folder(self.out, self.config, overwrite=False, free_keys=self.free_keys)
-        return self.product.is_file()
 
 
 @dataclass(frozen=True)
@@ -93,15 +60,9 @@ class Plan:
         Raises:
             ValueError: for a forwarded option that is unknown, illegal, or set by the pipeline; it names the stage.
         """
+        own = [f"preset={self.preset}", *options]
         forwarded = self.forwarded.get(stage, [])
-        for option in forwarded:
-            key = option.partition("=")[0]
-            if key in SET_BY_PIPELINE:
-                raise ValueError(f"{stage}.{key} is set by the pipeline; run handbridge {stage} to set it yourself")
-        try:
-            return compose_config(stage, schema, [f"preset={self.preset}", *options, *forwarded])
-        except ValueError as error:
-            raise ValueError(f"{stage}: {error}") from error
+        return compose_forwarded(stage, schema, own, forwarded, verb="the pipeline", reserved=SET_BY_PIPELINE)
 
 
 def plan_steps(plan: Plan) -> list[Step]:

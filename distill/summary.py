@@ -16,7 +16,6 @@ from distill.report.tables import shown, spread_summary
 from synth.files import written_atomically
 
 SHOWN_METRICS = ("pck_box@0.1", "pck_box@0.2", "auc_2d", "epe_mm", "pa_mpjpe_mm")
-TIMES_FILE = "times.json"
 
 
 @dataclass(frozen=True)
@@ -49,20 +48,6 @@ def hardware() -> str:
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no GPU"
     processor = named[0] if named else platform.processor() or platform.machine()
     return f"{processor}, {os.cpu_count()} cores, {memory_gb:.0f} GB, {gpu}"
-
-
-def read_times(out: Path) -> dict[str, float]:
-    """Seconds spent on each step, over all calls of the pipeline."""
-    file = out / TIMES_FILE
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-
-
-def note_time(out: Path, name: str, seconds: float) -> None:
-    """Add to the seconds of a step."""
-    times = read_times(out)
-    times[name] = round(times.get(name, 0.0) + seconds, 1)
-    with written_atomically(out / TIMES_FILE) as partial:
-        partial.write_text(json.dumps(times, indent=2), encoding="utf-8")
 
 
 def write_summary(out: Path, stages: list[Stage], provenance: Provenance) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from distill.cli import VERBS
+from distill.stages import FORWARDED
+from distill.steps import split_forwarded
 from synth.config import compose_config
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "LICENSES.md", *sorted((ROOT / "docs").glob("*.md"))]
+REQUIRED: dict[str, list[str]] = {"generate": ["out=x"], "pretrain": ["data=x", "out=x"], "adapt": [], "evaluate": []}
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -37,7 +40,10 @@ def schema_of(verb: str) -> type:
 
 @pytest.mark.parametrize("words", handbridge_commands(), ids=" ".join)
 def test_a_command_of_the_documents_composes(words: list[str]) -> None:
-    verb, *overrides = words
+    verb, *given = words
+    overrides, forwarded = split_forwarded(given, FORWARDED if verb in ("pipeline", "ablate") else ())
+    for stage, options in forwarded.items():
+        assert not options or compose_config(stage, schema_of(stage), [*REQUIRED[stage], *options])
     config = compose_config(verb, schema_of(verb), overrides)
     for override in overrides:
         key, value = override.split("=", 1)

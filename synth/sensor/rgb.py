@@ -24,7 +24,7 @@ SHARES = ("defocus_share", "vignetting_share", "chromatic_share", "motion_blur_s
 class RgbOptions:
     """How strong the camera's faults are; all shares and widths 0 (``rgb=ideal``) leave the rendered image as it is."""
 
-    defocus_share: float = option(0.6, "share of images in which depth of field is limited")
+    defocus_share: float = option(0.3, "share of images in which depth of field is limited")
     max_aperture_mm: float = option(40.0, "largest aperture of these, millimetres")
     vignetting_share: float = option(0.25, "share of images with dark corners")
     chromatic_share: float = option(0.15, "share of images whose colours part towards the border")

@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 
 from distill import pipeline as pipeline_module
 from distill import stages
-from distill.pipeline import PipelineConfig, command_of, main, make_plan, pipeline, split_forwarded
+from distill.pipeline import PipelineConfig, command_of, main, make_plan, pipeline
 from distill.stages import plan_steps
-from distill.summary import read_times
+from distill.steps import read_times, split_forwarded
 
 Write = Callable[..., Path]
 NOISE_PX = {"source_only": 4.0, "dual": 3.0, "control": 2.5, "adapted": 1.0}
@@ -179,7 +179,8 @@ def test_presets_reach_every_stage(real_root: Path, tmp_path: Path) -> None:
 
 
 def test_forwarded_options_are_told_from_the_pipelines_own() -> None:
-    own, forwarded = split_forwarded(["out=a.b", "pretrain.optimizer.learning_rate=1", "adapt.seedling=2", "x.y=3"])
+    given = ["out=a.b", "pretrain.optimizer.learning_rate=1", "adapt.seedling=2", "x.y=3"]
+    own, forwarded = split_forwarded(given, stages.FORWARDED)
     assert own == ["out=a.b", "x.y=3"]
     assert forwarded == {
         "generate": [], "pretrain": ["optimizer.learning_rate=1"], "adapt": ["seedling=2"], "evaluate": [],

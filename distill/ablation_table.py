@@ -1,0 +1,147 @@
+"""Tables of an ablation: each variant with spread, and its difference from the baseline, paired by seed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+from scipy import stats
+
+from distill.report.runs import Stage
+from distill.summary import Provenance
+from synth.files import written_atomically
+
+METRICS = ("pck_box@0.1", "pck_box@0.2", "auc_2d")
+MEAN_OF_SETS = "mean of sets"
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What the tables are made from.
+
+    Attributes:
+        stages: The evaluated variants.
+        options: Options of each variant by its name.
+        baseline: Name of the variant that the others are compared with.
+        provenance: Command, commit, machine and seconds.
+    """
+
+    stages: list[Stage]
+    options: dict[str, str]
+    baseline: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A variant minus the baseline over the seeds that both have.
+
+    Attributes:
+        mean: Of the differences.
+        half_width: Half of Student's 95 % interval of that mean; None for fewer than two seeds.
+        num_seeds: Seeds compared.
+    """
+
+    mean: float
+    half_width: float | None
+    num_seeds: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.half_width is not None and abs(self.mean) > self.half_width
+
+
+def by_seed(stage: Stage, dataset: str, metric: str) -> dict[int, float]:
+    """The metric of each seed; ``MEAN_OF_SETS`` for the mean over all sets, of the seeds that have them all."""
+    if dataset != MEAN_OF_SETS:
+        found = {seed: evaluated.metrics.get(metric) for seed, evaluated in stage.of(dataset).items()}
+        return {seed: float(value) for seed, value in found.items() if isinstance(value, int | float)}
+    each = [by_seed(stage, name, metric) for name in stage.datasets]
+    seeds = set.intersection(*map(set, each)) if each else set()
+    return {seed: mean(values[seed] for values in each) for seed in sorted(seeds)}
+
+
+def difference(stage: Stage, baseline: Stage, dataset: str, metric: str) -> Difference | None:
+    """The variant minus the baseline, paired by seed; None when they share no seed."""
+    own, other = by_seed(stage, dataset, metric), by_seed(baseline, dataset, metric)
+    pairs = [own[seed] - other[seed] for seed in sorted(own.keys() & other.keys())]
+    if not pairs:
+        return None
+    if len(pairs) < 2:
+        return Difference(pairs[0], None, 1)
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 1))
+    return Difference(mean(pairs), quantile * stdev(pairs) / np.sqrt(len(pairs)), len(pairs))
+
+
+def write_tables(out: Path, ablation: Ablation) -> Path:
+    """Leave ``ablation.md`` and ``ablation.json`` in ``out``; returns the path of the first."""
+    with written_atomically(out / "ablation.json") as partial:
+        partial.write_text(json.dumps(as_json(ablation), indent=2), encoding="utf-8")
+    with written_atomically(out / "ablation.md") as partial:
+        partial.write_text(markdown(ablation), encoding="utf-8")
+    return out / "ablation.md"
+
+
+def as_json(ablation: Ablation) -> dict:
+    """Every number by variant, set, metric and seed, with the options of the variants and where it comes from."""
+    return {
+        **vars(ablation.provenance),
+        "baseline": ablation.baseline,
+        "variants": ablation.options,
+        "results": {
+            stage.label: {name: {m: by_seed(stage, name, m) for m in METRICS} for name in stage.datasets}
+            for stage in ablation.stages
+        },
+    }
+
+
+def markdown(ablation: Ablation) -> str:
+    """One table of options and compute, and one for each metric."""
+    provenance = ablation.provenance
+    minutes = sum(provenance.seconds.values()) / 60
+    lines = [
+        f"`{provenance.command}`",
+        "",
+        f"Commit {provenance.commit}; {provenance.hardware}; {minutes:.0f} minutes in all.",
+    ]
+    lines += ["", "| variant | options | seeds | minutes of training for each |", "|---|---|---|---|"]
+    for stage in ablation.stages:
+        spent = [
+            s for name, s in provenance.seconds.items() if name in {f"seed-{k}/{stage.label}" for k in stage.seeds}
+        ]
+        shown = f"{mean(spent) / 60:.1f}" if spent else "-"
+        lines.append(f"| {stage.label} | {ablation.options.get(stage.label) or '-'} | {len(stage.seeds)} | {shown} |")
+    lines += [
+        "",
+        "Mean ± standard deviation over the seeds, in points. In brackets the difference from "
+        f"{ablation.baseline}, paired by seed, ± half of its 95 % interval (Student); bold where that leaves 0 out.",
+    ]
+    for metric in METRICS:
+        lines += ["", *_metric_table(ablation, metric)]
+    return "\n".join(lines) + "\n"
+
+
+def _metric_table(ablation: Ablation, metric: str) -> list[str]:
+    datasets = list(dict.fromkeys(name for stage in ablation.stages for name in stage.datasets))
+    columns = [*datasets, MEAN_OF_SETS]
+    lines = [f"| {metric} | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+    baseline = next((stage for stage in ablation.stages if stage.label == ablation.baseline), None)
+    for stage in ablation.stages:
+        cells = [_cell(stage, baseline if baseline is not stage else None, name, metric) for name in columns]
+        lines.append(f"| {stage.label} | {' | '.join(cells)} |")
+    return lines
+
+
+def _cell(stage: Stage, baseline: Stage | None, dataset: str, metric: str) -> str:
+    values = list(by_seed(stage, dataset, metric).values())
+    if not values:
+        return "-"
+    shown = f"{100 * mean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
+    found = difference(stage, baseline, dataset, metric) if baseline else None
+    if found is None:
+        return shown
+    text = f"{100 * found.mean:+.1f}" + ("" if found.half_width is None else f" ± {100 * found.half_width:.1f}")
+    return f"{shown} ({f'**{text}**' if found.is_settled else text})"

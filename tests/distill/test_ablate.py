@@ -1,0 +1,170 @@
+"""The ablation with stages that only leave their files: shared datasets, order, resuming, refusals, the tables."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from scipy import stats
+
+from distill import ablate as ablate_module
+from distill.ablate import AblateConfig, ablate, ablation_steps, main
+from distill.ablation_table import MEAN_OF_SETS, by_seed, difference
+from distill.report.runs import Evaluated, Stage
+from synth.config import compose_config
+
+VARIANTS = {
+    "plain": "",
+    "no_arm": "generate.scene.arm.on=false",
+    "longer": "pretrain.max_steps=9",
+    "bare": "generate.scene.arm.on=false pretrain.max_steps=9",
+}
+NOISE_PX = {"plain": 2.0, "no_arm": 3.0, "longer": 1.0, "bare": 2.5}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, evaluated: Callable[..., Path]) -> list[tuple[str, Any]]:
+    """What the stages were called with."""
+    made: list[tuple[str, Any]] = []
+
+    def leave(stage: str, product: str) -> Callable[[Any], None]:
+        def run(config: Any) -> None:
+            made.append((stage, config))
+            out = Path(config.out)
+            out.mkdir(parents=True)
+            OmegaConf.save(OmegaConf.structured(config), out / "config.yaml")
+            (out / product).write_text("{}")
+
+        return run
+
+    def evaluate(config: Any) -> None:
+        made.append(("evaluate", config))
+        out = Path(config.out)
+        name, seed = out.parts[-2], int(out.parts[-3].removeprefix("seed-"))
+        shutil.copytree(evaluated(name, NOISE_PX[name], seed=seed) / "evaluation", out)
+        OmegaConf.save(OmegaConf.structured(config), out / "config.yaml")
+
+    monkeypatch.setattr(ablate_module, "generate", leave("generate", "manifest.json"))
+    monkeypatch.setattr(ablate_module, "pretrain", leave("pretrain", "model.safetensors"))
+    monkeypatch.setattr(ablate_module, "evaluate", evaluate)
+    return made
+
+
+def config(out: Path, real_root: Path, **options: Any) -> AblateConfig:
+    chosen = {"preset": "demo", "seeds": [0, 1], "variants": VARIANTS, "datasets": "toy", "backgrounds": "none"}
+    return AblateConfig(out=str(out), real_root=str(real_root), **(chosen | options))
+
+
+def test_variants_that_render_alike_share_a_dataset_and_seeds_are_the_outer_loop(
+    calls: list, real_root: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "all"
+    ablate(config(out, real_root, pretrain=["batch_size=3"]))
+    renders = [made for stage, made in calls if stage == "generate"]
+    assert [Path(made.out).name for made in renders] == ["plain", "no_arm"]
+    assert [made.scene.arm.on for made in renders] == [True, False]
+    trained = [made for stage, made in calls if stage == "pretrain"]
+    assert [made.seed for made in trained] == [0] * 4 + [1] * 4 and {made.batch_size for made in trained} == {3}
+    assert [Path(made.data).name for made in trained[:4]] == ["plain", "no_arm", "plain", "no_arm"]
+    assert trained[2].max_steps == trained[3].max_steps == 9 != trained[0].max_steps == trained[1].max_steps
+
+
+def test_what_is_done_stays_and_another_seed_or_variant_is_added(calls: list, real_root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all"
+    two = {name: VARIANTS[name] for name in ("plain", "longer")}
+    ablate(config(out, real_root, seeds=[0], variants=two))
+    calls.clear()
+    ablate(config(out, real_root, seeds=[0, 2], variants={**two, "no_arm": VARIANTS["no_arm"]}))
+    assert [(stage, Path(made.out).parts[-2:]) for stage, made in calls if stage != "evaluate"] == [
+        ("generate", ("data", "no_arm")),
+        ("pretrain", ("seed-0", "no_arm")),
+        ("pretrain", ("seed-2", "plain")),
+        ("pretrain", ("seed-2", "longer")),
+        ("pretrain", ("seed-2", "no_arm")),
+    ]
+
+
+def test_an_interrupted_run_leaves_the_tables_of_what_is_done(
+    calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    steps = ablation_steps(config(tmp_path / "all", real_root))
+    assert [step.name for step in steps[:3]] == ["data/plain", "seed-0/plain", "seed-0/plain/evaluation"]
+    done = ablate_module.pretrain
+
+    def second_dies(made: Any) -> None:
+        (die if Path(made.out).name == "no_arm" else done)(made)
+
+    monkeypatch.setattr(ablate_module, "pretrain", second_dies)
+    with pytest.raises(KeyboardInterrupt):
+        ablate(config(tmp_path / "all", real_root))
+    table = (tmp_path / "all" / "ablation.md").read_text()
+    assert "| plain | - | 1 |" in table and "no_arm |" not in table
+
+
+def test_tables_give_spread_and_paired_differences(calls: list, real_root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all"
+    table = ablate(config(out, real_root, baseline="no_arm")).read_text()
+    numbers = json.loads((out / "ablation.json").read_text())
+    own, base = (numbers["results"][name]["toy"]["pck_box@0.1"] for name in ("longer", "no_arm"))
+    gaps = [100 * (own[seed] - base[seed]) for seed in ("0", "1")]
+    half = stats.t.ppf(0.975, 1) * np.std(gaps, ddof=1) / np.sqrt(2)
+    assert f"({np.mean(gaps):+.1f} ± {half:.1f})" in table.replace("*", "")
+    assert f"| {100 * np.mean(list(own.values())):.1f} ± " in table
+    assert numbers["baseline"] == "no_arm" and "baseline=no_arm" in numbers["command"]
+    assert set(numbers["seconds"]) >= {"data/plain", "seed-1/bare", "seed-1/bare/evaluation"}
+
+
+def stage(label: str, scores: dict[int, dict[str, float]]) -> Stage:
+    return Stage(label, {s: {n: Evaluated({"auc_2d": v}, {}, {}) for n, v in by.items()} for s, by in scores.items()})
+
+
+def test_a_difference_is_paired_by_seed_and_a_mean_takes_seeds_with_all_sets() -> None:
+    own = stage("a", {0: {"x": 0.5, "y": 0.7}, 1: {"x": 0.6, "y": 0.8}, 2: {"x": 0.9}})
+    other = stage("b", {1: {"x": 0.5, "y": 0.6}, 0: {"x": 0.4, "y": 0.5}})
+    assert by_seed(own, MEAN_OF_SETS, "auc_2d") == pytest.approx({0: 0.6, 1: 0.7})
+    on_x = difference(own, other, "x", "auc_2d")
+    assert on_x is not None and on_x.mean == pytest.approx(0.1) and on_x.half_width == pytest.approx(0, abs=1e-9)
+    assert on_x.is_settled and on_x.num_seeds == 2
+    assert difference(own, stage("c", {7: {"x": 1.0}}), "x", "auc_2d") is None
+    one = difference(own, stage("c", {0: {"x": 0.2}}), "x", "auc_2d")
+    assert one is not None and one.half_width is None and not one.is_settled
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ({"a": ""}, "two or more"),
+        ({"a": "", "b": "pretrain.seed=1"}, r"variant b: pretrain.seed is set by ablate"),
+        ({"a": "", "b": "max_steps=1"}, r"variants.b=max_steps=1 is not legal"),
+        ({"a": "", "b": "pretrain.max_step=1"}, r"variant b: pretrain: max_step is no option .* max_steps"),
+        ({"a": "", "b": "pretrain.batch_size='4"}, "variant b: No closing quotation"),
+    ],
+)
+def test_a_faulty_variant_ends_before_work(
+    calls: list, real_root: Path, tmp_path: Path, variants: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        ablate(config(tmp_path / "all", real_root, variants=variants))
+    assert not calls and not (tmp_path / "all").exists()
+
+
+def test_the_shipped_variants_compose(real_root: Path, tmp_path: Path) -> None:
+    for name in ("factors", "methods"):
+        cfg = compose_config("ablate", AblateConfig, [f"out={tmp_path / 'x'}", f"variants={name}", "datasets=toy"])
+        cfg.real_root = str(real_root)
+        steps = ablation_steps(cfg)
+        configs = [repr(step.config).replace(str(step.out), "") for step in steps if "evaluation" not in step.name]
+        assert len(cfg.variants) > 1 and len(set(configs)) == len(configs)
+
+
+def test_the_command_line_forwards_options(calls: list, real_root: Path, tmp_path: Path) -> None:
+    options = [f"out={tmp_path / 'all'}", "variants=methods", "seeds=[0]", f"real_root={real_root}", "preset=demo"]
+    assert main([*options, "datasets=nowhere"]) == 1
+    assert not calls
