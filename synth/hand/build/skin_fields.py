@@ -28,6 +28,10 @@ PALM_LINES: dict[str, tuple[float, tuple[tuple[str, float, float, float], ...]]]
 }  # fmt: skip
 """Depth of each line, and its points: a knuckle, the share of the way from it to the wrist, and metres along x, z."""
 LINE_WIDTH_M, LINE_STEPS = 0.0006, 160
+LINE_CORE, LINE_SLOPE, SLOPE_WIDTH_M = 0.42, 0.2, 0.0026
+"""Each line is a fine core in a broad, shallow groove: a core alone looks drawn with a pen."""
+FINE_LINES, FINE_LINE_WIDTH = 0.14, 0.045
+"""Depth of the palm's many fine lines, and their width as a level of the noise that they follow."""
 CHUNKS = 64
 
 
@@ -125,7 +129,7 @@ def _joint_folds(maps: SurfaceMaps) -> tuple[Field, Field]:
             along, across = maps.along(joint)
             wavy = along + 0.0009 * value_noise(maps.points, 0.006, 50 + joint, 2)
             for offset_m, depth in folds:
-                crease -= depth * on_finger * inside * bell(wavy + offset_m - 0.001, 0.00055)
+                crease -= 0.6 * depth * on_finger * inside * bell(wavy + offset_m - 0.001, 0.0007)
             back = on_finger * smooth_step(0.35, 0.8, maps.backness) * bell(along, 0.0055) * (across < 0.02)
             ripples = (along + 0.0016 * value_noise(maps.points, 0.004, 80 + joint, 2)) / 0.0017
             crease -= 0.55 * wrinkling * back * np.clip(np.sin(2 * np.pi * ripples) - 0.15, 0, 1)
@@ -134,7 +138,7 @@ def _joint_folds(maps: SurfaceMaps) -> tuple[Field, Field]:
         if finger != "thumb":  # the crease at the web, half-way along the first segment
             length = np.linalg.norm(maps.axes.rest_joints[base + 1] - maps.axes.rest_joints[base])
             wavy = along - 0.52 * length + 0.001 * value_noise(maps.points, 0.006, 20 + base, 2)
-            crease -= 0.9 * smooth_step(0.55, 0.9, own) * inside * bell(wavy, 0.0006)
+            crease -= 0.55 * smooth_step(0.55, 0.9, own) * inside * bell(wavy, 0.0008)
         back = smooth_step(0.3, 0.8, maps.backness) * np.exp(-0.5 * ((along / 0.008) ** 2 + (across / 0.012) ** 4))
         knuckle = np.maximum(knuckle, 0.7 * back)
     return knuckle, crease
@@ -150,7 +154,9 @@ def _palm_lines(maps: SurfaceMaps) -> Field:
     for depth, line in PALM_LINES.values():
         away_m, step = KDTree(_line_points(maps.axes.rest_joints, line)).query(places)
         taper = np.sin(np.clip(step / (LINE_STEPS - 1), 0.02, 0.98) * np.pi) ** 0.4
-        depths += depth * taper * bell(away_m, LINE_WIDTH_M)
+        depths += depth * taper * (LINE_CORE * bell(away_m, LINE_WIDTH_M) + LINE_SLOPE * bell(away_m, SLOPE_WIDTH_M))
+    slanted = maps.points * np.array([0.6, 1, 1])
+    depths += FINE_LINES * bell(value_noise(slanted, 0.010, 41, 2), FINE_LINE_WIDTH)
     return depths * smooth_step(-0.05, -0.5, maps.backness) * of_palm
 
 
