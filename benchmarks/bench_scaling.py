@@ -4,7 +4,7 @@ nodes with one CPU each.
 The rate is that of the images by which a long run exceeds a short one, so that start-up does not count. The three take
 turns, and each row is the median over the turns: on a shared machine a single run says little.
 
-    python benchmarks/bench_scaling.py [IMAGES]
+    python benchmarks/bench_scaling.py [IMAGES] [TURNS]
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from rich.table import Table
 from synth.generate import GenerateConfig, generate
 
 SIZE_PX = 224
-TURNS = 3
+DEFAULTS = 240, 3
 SHARDS = 6
 """Shards of the short run; the long one has three times as many, of the same size."""
 
@@ -54,13 +54,13 @@ def two_nodes() -> Iterator[str]:
 
 def main() -> None:
     """Measure all rows and print the table."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 240
+    count, turns = (*map(int, sys.argv[1:]), *DEFAULTS[len(sys.argv) - 1 :])
     rows: dict[str, dict[str, Any]] = {"local, 1 worker": {"workers": 1}, "local, 2 workers": {"workers": 2}}
     with contextlib.ExitStack() as stack:
         if importlib.util.find_spec("ray"):
             rows["ray, 2 nodes"] = {"executor": "ray", "ray_address": stack.enter_context(two_nodes())}
         rates: dict[str, list[float]] = {name: [] for name in rows}
-        for _ in range(TURNS):
+        for _ in range(turns):
             for name, options in rows.items():
                 short, long = (seconds(n, shard_size=count // SHARDS, **options) for n in (count, 3 * count))
                 rates[name].append(2 * count / (long - short))
