@@ -1,43 +1,22 @@
-"""Who fills the shards. An executor takes the missing shards and yields the entry of each as it is finished."""
+"""Who fills the shards: processes of this machine, or a Ray cluster.
+
+An executor is a context manager; inside it, a function takes the missing shards and yields the entry of each as it is
+finished. Entering it fails when it cannot work, before any work starts.
+"""
 
 import contextlib
 import functools
 import multiprocessing
-import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
-import torch
-
-from synth.dataset.maker import MakerSettings, SampleMaker
 from synth.dataset.manifest import ShardEntry
-from synth.dataset.progress import note_finished
-from synth.dataset.shards import write_shard
 from synth.processes import end_with_parent
+from synth.ray_executor import run_on_ray
+from synth.shard_task import ShardTask, make_shard
 
-
-@dataclass(frozen=True)
-class ShardTask:
-    """One shard to make: samples ``first`` to ``last - 1`` into ``path``."""
-
-    path: Path
-    first: int
-    last: int
-    seed: int
-    settings: MakerSettings
-
-
-def make_shard(task: ShardTask) -> ShardEntry:
-    """Make one shard on one thread, and note that it is there."""
-    maker = kept_maker(pickle.dumps((task.settings, task.seed)))
-    with single_threaded():
-        entry = write_shard(task.path, maker.samples(task.first, task.last))
-    note_finished(task.path, entry)
-    return entry
+MakeShards = Callable[[list[ShardTask]], Iterator[ShardEntry]]
 
 
 def run_local(tasks: list[ShardTask], workers: int) -> Iterator[ShardEntry]:
@@ -64,24 +43,8 @@ def run_local(tasks: list[ShardTask], workers: int) -> Iterator[ShardEntry]:
         pool.shutdown(cancel_futures=True)
 
 
-EXECUTORS: dict[str, Callable[[list[ShardTask], int], Iterator[ShardEntry]]] = {"local": run_local}
-
-
-@contextlib.contextmanager
-def single_threaded() -> Iterator[None]:
-    """One thread for torch and OpenCV: workers are processes, and sums are the same for any number of them."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
-
-
-@functools.lru_cache(maxsize=1)
-def kept_maker(pickled: bytes) -> SampleMaker:
-    """The maker of pickled ``(settings, seed)``; a process keeps the last one, which takes a second to make."""
-    settings, seed = pickle.loads(pickled)
-    return SampleMaker(settings, seed)
+EXECUTORS: dict[str, Callable[[int, str], contextlib.AbstractContextManager[MakeShards]]] = {
+    "local": lambda workers, _: contextlib.nullcontext(functools.partial(run_local, workers=workers)),
+    "ray": lambda _, address: run_on_ray(address),
+}
+"""Each takes ``workers`` and ``ray_address``."""

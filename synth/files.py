@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import zipfile
 import zlib
@@ -21,8 +22,8 @@ CONFIG_FILE = "config.yaml"
 def written_atomically(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends without an error."""
     path = Path(path)
-    # The suffix stays: numpy and OpenCV choose the format by it.
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # The suffix stays: numpy and OpenCV choose the format by it. Process ids of two machines may be the same.
+    partial = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}")
     try:
         yield partial
         partial.replace(path)

@@ -15,6 +15,7 @@ from synth.dataset.manifest import (
     GENERATOR_VERSION,
     MANIFEST_FILE,
     Manifest,
+    ShardEntry,
     new_manifest,
     read_manifest,
     write_manifest,
@@ -22,9 +23,10 @@ from synth.dataset.manifest import (
 from synth.dataset.progress import clear_progress, finished_shards, remove_leftovers
 from synth.dataset.sample import encode_sample
 from synth.dataset.shards import shard_name
-from synth.executors import EXECUTORS, ShardTask
+from synth.executors import EXECUTORS, MakeShards
 from synth.files import open_run_folder, require_writable
 from synth.hand import PoseOptions, load_hand, load_pose_file
+from synth.ray_executor import AUTO
 from synth.render import get_renderer
 from synth.scene.panorama import check_panoramas, list_panoramas
 from synth.scene.photos import check_photos, list_photos
@@ -32,8 +34,9 @@ from synth.scene.scene import SceneOptions
 from synth.scene.skin import list_skins
 from synth.scene.wrist_ring import find_wrist_ring
 from synth.sensor import DEPTH_SENSORS, RgbOptions
+from synth.shard_task import ShardTask
 
-FREE_KEYS = ("workers", "executor")
+FREE_KEYS = ("workers", "executor", "ray_address")
 """Keys that don't change the result."""
 PROBE_SAMPLES = 4
 """Samples made before the start: they measure the space a sample takes, and compile the renderer once."""
@@ -50,8 +53,9 @@ class GenerateConfig:
     image_size: int = option(192, "side of the square images, pixels")
     hand: str = option("open", "open (shipped), or an npz file in MANO's format")
     renderer: str = option("raster", "renderer by name: raster, torch, pytorch3d or opengl")
-    workers: int = option(2, "processes")
-    executor: str = option("local", "what runs the workers")
+    workers: int = option(2, "processes of executor=local; a Ray cluster takes all its CPUs")
+    executor: str = option("local", "who makes the shards: local (this machine) or ray (a cluster)")
+    ray_address: str = option(AUTO, "HOST:PORT of the Ray cluster's head; auto: the cluster this machine belongs to")
     shard_size: int = option(250, "images in each shard")
     background_dir: str = option("", "folder of photos for backgrounds; empty: painted ones only")
     skins: str = option("", "folder of skin textures in the hand's uv layout; empty: the shipped ones")
@@ -75,17 +79,36 @@ class GenerateConfig:
 def generate(cfg: GenerateConfig) -> Manifest:
     """Make the dataset, or what of it is not there yet.
 
-    The bytes depend on the config without ``workers`` and ``executor``; a run that was stopped at any moment ends,
+    The bytes depend on the config without ``FREE_KEYS``; a run that was stopped at any moment ends,
     when it is repeated, with the same files.
 
     Raises:
-        ValueError: for an unusable config, a folder with another run's samples, or a full disk.
+        ValueError: for an unusable config, a folder with another run's samples, a full disk, or a cluster that does
+            not answer.
         FileNotFoundError: for missing photos, skins, poses or hand.
     """
     settings = maker_settings(cfg)
-    out = open_run_folder(cfg.out, cfg, overwrite=cfg.overwrite, free_keys=FREE_KEYS)
-    if (out / MANIFEST_FILE).is_file():
-        return _finished(out)
+    if (Path(cfg.out).expanduser() / MANIFEST_FILE).is_file() and not cfg.overwrite:
+        return _finished(_open_folder(cfg))
+    with EXECUTORS[cfg.executor](cfg.workers, cfg.ray_address) as make_shards:
+        out = _open_folder(cfg)
+        shards = _fill(cfg, settings, out, make_shards)
+    arrays = load_hand(cfg.hand)
+    manifest = new_manifest(kept_config(cfg), arrays.name, [f"hand model: {arrays.licence}"], shards)
+    remove_leftovers(out)
+    write_manifest(out, manifest)
+    clear_progress(out)
+    card(CardConfig(data=str(out), num_counted=QUICK_COUNT))
+    return manifest
+
+
+def _open_folder(cfg: GenerateConfig) -> Path:
+    # absolute: a worker on another machine starts in a folder of its own
+    return open_run_folder(cfg.out, cfg, overwrite=cfg.overwrite, free_keys=FREE_KEYS).absolute()
+
+
+def _fill(cfg: GenerateConfig, settings: MakerSettings, out: Path, make_shards: MakeShards) -> list[ShardEntry]:
+    """Have the missing shards made; the entries of all, in order."""
     remove_leftovers(out)
     tasks = [_task(cfg, settings, out, number) for number in range(-(-cfg.num_samples // cfg.shard_size))]
     done = finished_shards(out)
@@ -93,16 +116,10 @@ def generate(cfg: GenerateConfig) -> Manifest:
     if missing:
         require_writable(out, need_bytes=_needed_bytes(settings, cfg.seed, missing))
     with tqdm(total=cfg.num_samples, initial=sum(e.num_samples for e in done.values()), unit="image") as bar:
-        for entry in EXECUTORS[cfg.executor](missing, cfg.workers):
+        for entry in make_shards(missing):
             done[entry.name] = entry
             bar.update(entry.num_samples)
-    arrays = load_hand(cfg.hand)
-    manifest = new_manifest(kept_config(cfg), arrays.name, [f"hand model: {arrays.licence}"],
-                            [done[task.path.name] for task in tasks])  # fmt: skip
-    write_manifest(out, manifest)
-    clear_progress(out)
-    card(CardConfig(data=str(out), num_counted=QUICK_COUNT))
-    return manifest
+    return [done[task.path.name] for task in tasks]
 
 
 def maker_settings(cfg: GenerateConfig) -> MakerSettings:

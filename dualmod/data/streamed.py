@@ -23,7 +23,7 @@ STREAM = "stream"
 HELD_OUT_FIRST = 1_000_000_000
 """Index of the first held-out sample: no training comes that far."""
 MOST_HELD_OUT = 512
-ON_DISK_ONLY = ("out", "num_samples", "workers", "executor", "shard_size", "overwrite")
+ON_DISK_ONLY = ("out", "num_samples", "workers", "executor", "ray_address", "shard_size", "overwrite")
 
 
 class StreamedHands:

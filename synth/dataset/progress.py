@@ -14,34 +14,42 @@ PROGRESS_FOLDER = ".progress"
 
 def note_finished(shard: Path, entry: ShardEntry) -> None:
     """Note that ``shard`` is complete."""
-    folder = shard.parent / PROGRESS_FOLDER
-    folder.mkdir(exist_ok=True)
-    with written_atomically(folder / f"{shard.stem}.json") as partial:
+    file = _note_file(shard)
+    file.parent.mkdir(exist_ok=True)
+    with written_atomically(file) as partial:
         note = {"generator_version": GENERATOR_VERSION, "shard": asdict(entry)}
         partial.write_text(json.dumps(note), encoding="utf-8")
 
 
 def finished_shards(out: Path) -> dict[str, ShardEntry]:
-    """The shards in ``out`` whose note is of this generator version and whose bytes are what the note says."""
-    finished = {}
-    for file in sorted((out / PROGRESS_FOLDER).glob("*.json")):
-        note = json.loads(file.read_text(encoding="utf-8"))
-        entry = ShardEntry(**note["shard"])
-        shard = out / entry.name
-        if note["generator_version"] != GENERATOR_VERSION or not shard.is_file():
-            continue
-        if shard.stat().st_size == entry.num_bytes and file_sha256(shard) == entry.sha256:
-            finished[entry.name] = entry
-    return finished
+    """The shards in ``out`` that are finished (``finished_shard``), by name."""
+    notes = sorted((out / PROGRESS_FOLDER).glob("*.json"))
+    entries = [finished_shard(out / f"{note.stem}.tar") for note in notes]
+    return {entry.name: entry for entry in entries if entry is not None}
+
+
+def finished_shard(shard: Path) -> ShardEntry | None:
+    """The entry of a shard whose note is of this generator version and whose bytes are what the note says."""
+    file = _note_file(shard)
+    if not file.is_file() or not shard.is_file():
+        return None
+    note = json.loads(file.read_text(encoding="utf-8"))
+    entry = ShardEntry(**note["shard"])
+    is_current = note["generator_version"] == GENERATOR_VERSION and shard.stat().st_size == entry.num_bytes
+    return entry if is_current and file_sha256(shard) == entry.sha256 else None
 
 
 def remove_leftovers(out: Path) -> None:
     """Delete the half-written files of a run that was killed."""
     for folder in (out, out / PROGRESS_FOLDER):
         for file in folder.glob(".*.partial*"):
-            file.unlink()
+            file.unlink(missing_ok=True)
 
 
 def clear_progress(out: Path) -> None:
     """Delete the notes of a finished dataset."""
     shutil.rmtree(out / PROGRESS_FOLDER, ignore_errors=True)
+
+
+def _note_file(shard: Path) -> Path:
+    return shard.parent / PROGRESS_FOLDER / f"{shard.stem}.json"

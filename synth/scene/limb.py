@@ -11,6 +11,7 @@ from synth.scene.arms import sample_arm, sample_elbow
 from synth.scene.camera import Camera
 from synth.scene.cut_wrist import CutWrist
 from synth.scene.forearm import ArmMesh
+from synth.scene.subdivision import Subdivision
 
 NEAREST_ARM_M = 0.1
 ELBOW_TRIES = 12
@@ -41,16 +42,19 @@ class LimbSampler:
         *,
         has_arm: bool,
         sleeve_share: float,
+        is_subdivided: bool = False,
     ):
-        self._mesh = ArmMesh(arrays, uv, uv_faces) if has_arm else CutWrist(arrays, uv, uv_faces)
+        self._mesh = mesh = ArmMesh(arrays, uv, uv_faces) if has_arm else CutWrist(arrays, uv, uv_faces)
         self._sleeve_share = sleeve_share
-        self.ring_uv = self._mesh.ring_uv
+        self.ring_uv = mesh.ring_uv
+        coarse = (mesh.topology,) if isinstance(mesh, CutWrist) else (mesh.bare, mesh.sleeved)
+        self._subdivisions = tuple(Subdivision(topology) for topology in coarse) if is_subdivided else ()
+        self._topologies = tuple(s.topology for s in self._subdivisions) or coarse
 
     @property
     def topologies(self) -> tuple[MeshTopology, ...]:
         """The meshes that occur: with a bare arm and with a sleeve, or the one without an arm."""
-        mesh = self._mesh
-        return (mesh.topology,) if isinstance(mesh, CutWrist) else (mesh.bare, mesh.sleeved)
+        return self._topologies
 
     def sample(
         self,
@@ -76,7 +80,7 @@ class LimbSampler:
         (R, t), mesh = T_cam_hand, self._mesh
         hand = verts.astype(np.float64)
         if isinstance(mesh, CutWrist):
-            return Limb(mesh.topology, mesh.close(hand) @ R.T + t, mesh.tint(tint), has_sleeve=False)
+            return self._limb(mesh.close(hand) @ R.T + t, mesh.tint(tint), has_sleeve=False)
         arm = sample_arm(rng, len(mesh.ring), self._sleeve_share)
         for _ in range(ELBOW_TRIES):
             line_cam = mesh.centre_line(hand, arm) @ R.T + t
@@ -84,8 +88,13 @@ class LimbSampler:
                 break
             arm = replace(arm, elbow_bend=sample_elbow(rng))
         has_sleeve = arm.sleeve is not None
-        topology = mesh.sleeved if has_sleeve else mesh.bare
-        return Limb(topology, mesh.extend(hand, arm) @ R.T + t, mesh.tint(tint, albedo, arm.sleeve), has_sleeve)
+        return self._limb(mesh.extend(hand, arm) @ R.T + t, mesh.tint(tint, albedo, arm.sleeve), has_sleeve)
+
+    def _limb(self, verts_cam: np.ndarray, tint: np.ndarray, has_sleeve: bool) -> Limb:
+        if self._subdivisions:
+            subdivision = self._subdivisions[has_sleeve]
+            verts_cam, tint = subdivision.verts(verts_cam), subdivision.tint(tint)
+        return Limb(self._topologies[has_sleeve], verts_cam, tint, has_sleeve)
 
 
 def _sees(camera: Camera, point: np.ndarray) -> bool:

@@ -36,6 +36,7 @@ class SceneOptions:
     background: BackgroundOptions = option(BackgroundOptions(), "what stands behind the hand")
     arm: ArmOptions = option(ArmOptions(), "the arm")
     sleeve_share: float = option(0.5, "share of arms in a sleeve")
+    subdivide_from_px: int = option(384, "side of images from which on the mesh has four times the triangles")
     occluder_share: float = option(0.08, "share of images with a thing in front of the hand")
     photo_edge_share: float = option(0.3, "share of images that reach beyond the photo's edge")
     photo_background_share: float = option(0.7, "share of photo backgrounds when background_dir is given")
@@ -43,6 +44,7 @@ class SceneOptions:
     def __post_init__(self) -> None:
         for key in ("sleeve_share", "occluder_share", "photo_edge_share", "photo_background_share"):
             check(0 <= getattr(self, key) <= 1, f"scene.{key}", getattr(self, key), "in [0, 1]")
+        check(self.subdivide_from_px >= 0, "scene.subdivide_from_px", self.subdivide_from_px, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,14 @@ class SceneSampler:
             uv, uv_faces, skins = np.full((1, 2), 0.5), np.zeros_like(arrays.faces), flat_skins(skins)
         else:
             uv, uv_faces = arrays.uv, arrays.uv_faces
-        self._limbs = LimbSampler(arrays, uv, uv_faces, has_arm=options.arm.on, sleeve_share=options.sleeve_share)
+        self._limbs = LimbSampler(
+            arrays,
+            uv,
+            uv_faces,
+            has_arm=options.arm.on,
+            sleeve_share=options.sleeve_share,
+            is_subdivided=size_px >= options.subdivide_from_px,
+        )
         self._skins = skins
         self._wrist_albedo = [albedo_at(skin, self._limbs.ring_uv) for skin in skins]
         self._poses = poses or PoseSampler(arrays)

@@ -12,6 +12,9 @@ from synth.hand import skin_files
 
 TEXTURE_PX = 512
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+PALENESS, MOST_PALENESS = (0.15, 0.5), (0.75, 1.35)
+"""Exponents that are drawn, and the factors that they are kept within: a dark hand's palm would turn grey."""
+CHANNEL_SPREAD = 0.03
 SUFFIXES = (".webp", ".png", ".jpg")
 
 
@@ -65,7 +68,8 @@ def sample_tint(rng: np.random.Generator, albedo: Float[np.ndarray, "3"]) -> Flo
     """Linear RGB factor on a skin: melanin (darkens blue most), blood (reddens), paleness, a little of each channel.
 
     The painted skins are redder than photographed ones, dark skins most of all; paleness moves each channel towards
-    the grey of the same brightness by a drawn share, so that both occur.
+    the grey of the same brightness by a drawn share, so that both occur. Its range was chosen so that the CIELAB
+    a, b and chroma of rendered hands spread as those of hands in photographs do.
 
     Args:
         rng: Source of all randomness.
@@ -75,8 +79,9 @@ def sample_tint(rng: np.random.Generator, albedo: Float[np.ndarray, "3"]) -> Flo
     blood = rng.normal() * 0.07
     factor = np.exp(-melanin * np.array([0.65, 1.0, 1.25]) + blood * np.array([0.5, -1.0, -0.7]))
     grey = max(float(albedo @ LUMINANCE), 1e-3)
-    paleness = (grey / np.maximum(albedo, 1e-3)) ** (rng.uniform(0.0, 0.4) * np.array([1.0, 1.0, 0.75]))
-    return np.clip(factor * paleness * (1 + rng.normal(size=3) * 0.025), 0.3, 3.0)
+    paleness = (grey / np.maximum(albedo, 1e-3)) ** rng.uniform(*PALENESS)
+    paleness = np.clip(paleness, *MOST_PALENESS)
+    return np.clip(factor * paleness * (1 + rng.normal(size=3) * CHANNEL_SPREAD), 0.3, 3.0)
 
 
 def _read(file: Path) -> np.ndarray:

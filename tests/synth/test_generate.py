@@ -131,7 +131,7 @@ def test_a_finished_dataset_is_left_alone(reference):
         ("num_samples=0", "num_samples=0"),
         ("image_size=-3", "image_size=-3"),
         ("workers=0", "workers=0"),
-        ("executor=slurm", "executor=slurm is not legal: it must be one of local"),
+        ("executor=slurm", "executor=slurm is not legal: it must be one of local, ray"),
         ("renderer=blender", "renderer=blender is unknown; legal: opengl, pytorch3d, raster, torch"),
         ("hand=/none.npz", "hand=/none.npz does not exist"),
         ("background_dir=/none", "background_dir=/none does not exist"),

@@ -90,3 +90,25 @@ def test_a_hand_without_texture_coordinates_gets_one_skin_colour(hand, skins):
 def test_shares_out_of_range_name_their_key(key):
     with pytest.raises(ValueError, match=rf"scene\.{key}=1.5"):
         SceneOptions(**{key: 1.5})
+
+
+@pytest.mark.parametrize("has_arm", [True, False])
+def test_a_subdivided_scene_is_the_same_scene_with_more_triangles(hand, skins, has_arm):
+    def scene(subdivide_from_px):
+        options = SceneOptions(arm=ArmOptions(on=has_arm), sleeve_share=1.0, subdivide_from_px=subdivide_from_px)
+        sampler = SceneSampler(hand, skins, None, size_px=SIZE, options=options)
+        drawn_scene = drawn(sampler, HandModel(hand), 3)
+        assert any(drawn_scene.render.topology is topology for topology in sampler.topologies)
+        return drawn_scene
+
+    coarse, fine = scene(SIZE + 1), scene(SIZE)
+    assert (coarse.joints_cam == fine.joints_cam).all() and coarse.description == fine.description
+    assert (coarse.render.background == fine.render.background).all()
+    assert len(fine.render.topology.faces) == 4 * len(coarse.render.topology.faces)
+    old = len(coarse.render.verts_cam)
+    assert (fine.render.verts_cam[:old] == coarse.render.verts_cam).all()
+    renderer = get_renderer("raster")()
+    depths = [renderer.render(s.render).depth_m for s in (coarse, fine)]
+    both = (depths[0] > 0) & (depths[1] > 0)
+    assert both.sum() > 0.97 * (depths[0] > 0).sum()
+    assert 0 < np.median(np.abs(depths[0] - depths[1])[both]) < 1e-3
