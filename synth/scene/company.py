@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from synth.config import check, option
 from synth.hand import ManoArrays
+from synth.render.kernels.geometry import NEAR_M
 from synth.scene.camera import Camera
 from synth.scene.clearance import HandSpheres, Spheres, arm_spheres
 from synth.scene.grasp import HeldHand, bent_fingers, hold
@@ -21,7 +22,7 @@ from synth.scene.other_hand import (
     mirrored_turn,
 )
 from synth.scene.procedural import ProceduralThings, dressed
-from synth.scene.thing import PlacedThing, Thing
+from synth.scene.thing import PlacedThing
 
 BENT = 3
 """A hand with as many bent fingers looks as if it held something."""
@@ -93,8 +94,8 @@ class CompanySampler:
         self._procedural = ProceduralThings()
 
     def posed(self, verts: Float[np.ndarray, "verts 3"], joints: Float[np.ndarray, "21 3"]) -> PosedHand:
-        """A posed hand in the model's frame with its spheres."""
-        return PosedHand(verts, joints, self._spheres.of(joints))
+        """A posed hand in the model's frame."""
+        return PosedHand(verts, joints, self._spheres)
 
     def sample(
         self, rng: np.random.Generator, first: FirstHand, other: PosedHand | None, *, has_front: bool
@@ -105,12 +106,13 @@ class CompanySampler:
         held_cam = None if held is None else held.moved(*first.T_cam_hand)
         second = None if other is None else self._other(rng, first, other, held_cam)
         front = None
-        if has_front and self._shows_mesh(rng):
+        if self._meshes is not None and has_front and rng.random() < self._options.mesh_share:
             body = self._body(first.posed, first.limb, first.T_cam_hand)
             around = [found.verts_cam for found in [second] if found] + [found.verts for found in [held_cam] if found]
             for verts in around:
                 body = body.joined(Spheres(verts, np.zeros(len(verts))))
-            front = place_in_front(rng, self._mesh(rng), first.joints_cam, camera=first.camera, body=body)
+            thing = dressed(rng, self._meshes.sample(rng))
+            front = place_in_front(rng, thing, first.joints_cam, camera=first.camera, body=body)
         return Company(held_cam, second, front)
 
     def _held(self, rng: np.random.Generator, hand: PosedHand) -> PlacedThing | None:
@@ -119,9 +121,11 @@ class CompanySampler:
             return None
         whole = HeldHand.of(hand.joints, hand.bones, hand.verts)
         for _ in range(HOLD_TRIES):
-            placed = hold(rng, whole, self._mesh(rng) if self._shows_mesh(rng) else self._made(rng))
+            meshes = self._meshes if rng.random() < self._options.mesh_share else None
+            thing = (meshes or self._procedural).sample(rng)
+            placed = hold(rng, whole, thing)
             if placed is not None:
-                return placed
+                return replace(placed, thing=dressed(rng, placed.thing))
         return None
 
     def _other(
@@ -145,17 +149,14 @@ class CompanySampler:
             R_cam_hand=first.T_cam_hand[0],
             things=[] if held is None else [held.hull],
         )
-        return None if shift is None else replace(limb, verts_cam=limb.verts_cam + shift)
+        if shift is None or not _is_seen(first.camera, limb.verts_cam + shift):
+            return None
+        return replace(limb, verts_cam=limb.verts_cam + shift)
 
     def _body(self, hand: PosedHand, limb: Limb, T_cam_hand: tuple[np.ndarray, np.ndarray]) -> Spheres:
         return hand.bones.moved(*T_cam_hand).joined(arm_spheres(self._limbs.rings(limb, self._num_hand)))
 
-    def _shows_mesh(self, rng: np.random.Generator) -> bool:
-        return self._meshes is not None and rng.random() < self._options.mesh_share
 
-    def _mesh(self, rng: np.random.Generator) -> Thing:
-        assert self._meshes is not None
-        return dressed(rng, self._meshes.sample(rng))
-
-    def _made(self, rng: np.random.Generator) -> Thing:
-        return dressed(rng, self._procedural.sample(rng))
+def _is_seen(camera: Camera, verts_cam: np.ndarray) -> bool:
+    px = camera.project(verts_cam[verts_cam[:, 2] > NEAR_M])
+    return bool(((px > 0) & (px < [camera.width - 1, camera.height - 1])).all(1).any())

@@ -20,9 +20,9 @@ TOUCH_M = 0.006
 """A finger this near to the thing touches it: hulls and capsules are not finer."""
 KNUCKLES = [JOINT_NAMES.index(f"{finger}_mcp") for finger in FINGERS[1:]]
 TIPS = [JOINT_NAMES.index(f"{finger}_tip") for finger in FINGERS]
-SCALES = (1.0, 0.8, 0.64, 0.51, 0.4)
+SCALES = (1.0, 0.74, 0.55, 0.4)
 """A thing that does not fit is tried smaller."""
-ALONG_FINGERS_M = (0.012, -0.008, 0.03)
+ALONG_FINGERS_M = (0.012, -0.01)
 """Places of its middle, from the knuckles towards the fingertips."""
 LAST_PUSH_M = 0.03
 PINCH_GAP_M = (0.004, 0.06)
@@ -90,9 +90,9 @@ def _in_palm(rng: np.random.Generator, hand: HeldHand, thing: Thing) -> PlacedTh
 
 def _is_held(hand: HeldHand, hull: Hull) -> bool:
     """Whether the palm and at least two fingers touch the thing."""
-    near = (hull.gaps_m(hand.bones) < TOUCH_M).reshape(-1, SPHERES_PER_BONE).any(1)
-    fingers, palm = near[:15].reshape(5, 3), near[15:]
-    return bool(palm.any() and fingers[:, 1:].any(1).sum() >= 2)
+    gaps_m = hull.gaps_m(hand.bones).reshape(-1, SPHERES_PER_BONE).min(1)
+    fingers_m, palm_m = gaps_m[:15].reshape(5, 3), gaps_m[15:]
+    return bool(palm_m.min() < TOUCH_M and (fingers_m[:, 1:].min(1) < TOUCH_M).sum() >= 2)
 
 
 def _pinched(rng: np.random.Generator, hand: HeldHand, thing: Thing) -> PlacedThing | None:

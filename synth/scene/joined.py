@@ -89,7 +89,7 @@ class Joiner:
         inner = side - 2 * SEAM_PX
         filled = texture.copy()
         small = cv2.resize(picture, (inner, inner), interpolation=cv2.INTER_AREA)
-        framed = cv2.copyMakeBorder(small, *[SEAM_PX] * 4, cv2.BORDER_REPLICATE)
+        framed = np.pad(small, ((SEAM_PX, SEAM_PX), (SEAM_PX, SEAM_PX), (0, 0)), mode="edge")
         filled[top : top + side, left : left + side] = framed
         return filled
 

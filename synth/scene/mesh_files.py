@@ -80,7 +80,8 @@ def read_mesh(file: Path) -> Thing:
     side_m = float(np.ptp(verts[faces].reshape(-1, 3), axis=0).max())
     if not LIKELY_SIZE_M[0] <= side_m <= LIKELY_SIZE_M[1]:
         verts = verts * (TAKEN_AS_M / side_m)
-    if looks.get("colours") is not None and np.ptp(looks["colours"], axis=0).max() < 1 / 255:
+    colours = looks.get("colours")
+    if colours is not None and "texture" not in looks and np.ptp(colours, axis=0).max() < 1 / 255:
         looks["colours"] = None  # one grey is what writers put where there is no colour
     verts, faces, looks = _closed(verts, faces, looks)
     return make_thing(f"mesh:{file.stem}", verts, faces, **looks)
@@ -130,10 +131,12 @@ def _looks(mesh: trimesh.Trimesh) -> dict[str, Any]:
         main = np.asarray(material.main_color)[:3]
         return {"colours": _linear(np.tile(main, (len(mesh.vertices), 1)))}
     rgb = np.asarray(picture.convert("RGB"))
-    at = (np.stack([1 - uv[:, 1] % 1, uv[:, 0] % 1], 1) * (np.array(rgb.shape[:2]) - 1)).astype(int)
+    fits = uv.min() >= -1e-3 and uv.max() <= 1 + 1e-3
+    uv = np.clip(uv, 0, 1) if fits else uv % 1
+    at = (np.stack([1 - uv[:, 1], uv[:, 0]], 1) * (np.array(rgb.shape[:2]) - 1)).astype(int)
     looks: dict[str, Any] = {"colours": _linear(rgb[at[:, 0], at[:, 1]])}
-    if uv.min() >= -1e-3 and uv.max() <= 1 + 1e-3:  # one that repeats its picture gets colours at vertices only
-        looks |= {"uv": np.clip(uv, 0, 1), "texture": cv2.resize(rgb, (TEXTURE_PX,) * 2, interpolation=cv2.INTER_AREA)}
+    if fits:  # a mesh that repeats its picture gets colours at vertices only
+        looks |= {"uv": uv, "texture": cv2.resize(rgb, (TEXTURE_PX,) * 2, interpolation=cv2.INTER_AREA)}
     return looks
 
 

@@ -4,6 +4,7 @@ It is drawn in the mirror, where it is a right hand like every other, and comes 
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from synth.hand import mirror_K, mirror_points
 from synth.render.renderer import MeshTopology
 from synth.scene.camera import Camera
-from synth.scene.clearance import Hull, Spheres
+from synth.scene.clearance import HandSpheres, Hull, Spheres
 from synth.scene.limb import Limb
 
 THUMB_SIDE = np.array([0.0, 0.0, 1.0])
@@ -28,13 +29,18 @@ FREE_GAP_M = (0.0, 0.06)
 DIRECTIONS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PosedHand:
-    """A posed right hand in the model's frame, metres: vertices, its 21 joints, and its spheres."""
+    """A posed right hand in the model's frame, metres: vertices, its 21 joints, and what makes spheres of them."""
 
     verts: Float[np.ndarray, "verts 3"]
     joints: Float[np.ndarray, "21 3"]
-    bones: Spheres
+    spheres: HandSpheres
+
+    @cached_property
+    def bones(self) -> Spheres:
+        """Spheres along its bones."""
+        return self.spheres.of(self.joints)
 
 
 def mirrored_camera(camera: Camera) -> Camera:

@@ -10,7 +10,7 @@ from synth.scene.painted import PAINTERS, random_colour
 from synth.scene.thing import Thing, make_thing
 
 SECTIONS = 24
-PICTURE_PX = 128
+PICTURE_PX = 64
 PICTURES = ("pattern", "clutter", "shelves", "noise")
 PICTURE_SHARE = 0.45
 

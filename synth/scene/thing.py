@@ -103,9 +103,11 @@ def face_normals(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def _along_axes(verts: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Turned to the principal axes of the surface, longest first, its box about the origin."""
-    middles, areas = verts[faces].mean(1), np.linalg.norm(face_normals(verts, faces), axis=1)
-    offsets = middles - np.average(middles, axis=0, weights=areas)
-    axes = np.linalg.eigh((offsets * areas[:, None]).T @ offsets)[1]
+    areas = np.linalg.norm(face_normals(verts, faces), axis=1)
+    corners = verts[faces] - np.average(verts[faces].mean(1), axis=0, weights=areas)
+    # second moment of a triangle: area / 12 times that of its corners and of nine times its middle
+    points = np.concatenate([corners, 3 * corners.mean(1, keepdims=True)], 1)
+    axes = np.linalg.eigh(np.einsum("f,fpi,fpj->ij", areas, points, points))[1]
     axes = axes[:, np.argsort(-np.ptp(verts @ axes, axis=0))]
     axes[:, 2] *= np.sign(np.linalg.det(axes))
     turned = verts @ axes
