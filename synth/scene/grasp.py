@@ -27,7 +27,7 @@ ALONG_FINGERS_M = (0.012, -0.01)
 LAST_PUSH_M = 0.03
 PINCH_GAP_M = (0.004, 0.06)
 PINCH_TRIES = 8
-LIKELY_REACH = (0.3, 0.9)
+LIKELY_REACH = (0.36, 0.9)
 """Distance of a fingertip from its knuckle, in lengths of the finger, at which the finger is bent but not shut."""
 
 
@@ -42,8 +42,8 @@ class HeldHand:
 
     @staticmethod
     def of(joints: np.ndarray, bones: Spheres, verts: Float[np.ndarray, "verts 3"]) -> "HeldHand":
-        """With every second vertex as a sphere without a size: they lie denser than flesh has to be known."""
-        surface = verts[::2].astype(np.float64)
+        """With the vertices as spheres without a size."""
+        surface = verts.astype(np.float64)
         return HeldHand(joints, bones, bones.joined(Spheres(surface, np.zeros(len(surface)))))
 
 
@@ -113,7 +113,9 @@ def _pinched(rng: np.random.Generator, hand: HeldHand, thing: Thing) -> PlacedTh
         R = _frame(across, forward + rng.normal(size=3) * np.linalg.norm(forward))
         along = rng.uniform(-0.42, 0.42) * small.size_m[0]
         placed = PlacedThing(small, R, middle + along * R[:, 0])
-        if placed.hull.gap_m(hand.body) >= -MAX_DEPTH_M:
+        hull = placed.hull
+        reaches_both = hull.gaps_m(hand.bones)[ends].max() < TOUCH_M  # a neck or tip may be thinner than the whole
+        if reaches_both and hull.gap_m(hand.body) >= -MAX_DEPTH_M:
             return placed
     return None
 

