@@ -27,6 +27,8 @@ ALONG_FINGERS_M = (0.012, -0.01)
 LAST_PUSH_M = 0.03
 PINCH_GAP_M = (0.004, 0.06)
 PINCH_TRIES = 8
+MAX_SCALE = 1.05
+"""What would have to grow more to fill the gap of a pinch is left out."""
 LIKELY_REACH = (0.36, 0.9)
 """Distance of a fingertip from its knuckle, in lengths of the finger, at which the finger is bent but not shut."""
 
@@ -103,7 +105,7 @@ def _pinched(rng: np.random.Generator, hand: HeldHand, thing: Thing) -> PlacedTh
     apart_m = float(np.linalg.norm(index - thumb))
     gap_m = apart_m - radii.sum()
     scale = (gap_m + MAX_DEPTH_M) / thing.size_m[2]
-    if not (PINCH_GAP_M[0] < gap_m < PINCH_GAP_M[1] and SCALES[-1] < scale < 1.4):
+    if not (PINCH_GAP_M[0] < gap_m < PINCH_GAP_M[1] and SCALES[-1] < scale < MAX_SCALE):
         return None
     across = (index - thumb) / apart_m
     small = thing.scaled(scale)
