@@ -29,6 +29,7 @@ from synth.optional import MissingPartError
 from synth.render import RenderScene, get_renderer
 from synth.render.scene_batch import SceneBatch, batch_scenes
 from synth.render.torch_raster import rasterise
+from synth.scene.company import OccluderOptions
 from synth.scene.scene import SceneOptions, SceneSampler
 from synth.scene.skin import load_skins
 
@@ -46,7 +47,8 @@ def draw_scenes(count: int, size_px: int) -> list[RenderScene]:
     """The first scenes of a dataset with seed 0."""
     arrays = load_hand("open")
     model = HandModel(arrays)
-    sampler = SceneSampler(arrays, load_skins(""), None, size_px=size_px, options=SceneOptions())
+    options = SceneOptions(occluder=OccluderOptions(held_share=0))  # a batch shares one mesh
+    sampler = SceneSampler(arrays, load_skins(""), None, size_px=size_px, options=options)
     scenes = []
     for index in range(count):
         rng = np.random.default_rng([0, index])

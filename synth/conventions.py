@@ -45,7 +45,7 @@ MANO_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 DEPTH_STEP_M = 1e-4
 """Metres per step of the 16-bit depth images on disk."""
 
-PART_NAMES = ("background", *MANO_JOINT_NAMES, "forearm", "sleeve", "occluder")
+PART_NAMES = ("background", *MANO_JOINT_NAMES, "forearm", "sleeve", "occluder", "other_hand")
 """Segmentation ids: 0 is background, 1 to 16 the skinning parts of the hand in MANO order, then the rest."""
 HAND_PARTS = range(1, 17)
 

@@ -28,6 +28,7 @@ from synth.files import open_run_folder, require_writable
 from synth.hand import PoseOptions, load_hand, load_pose_file
 from synth.ray_executor import AUTO
 from synth.render import get_renderer
+from synth.scene.mesh_files import check_meshes, list_meshes
 from synth.scene.panorama import check_panoramas, list_panoramas
 from synth.scene.photos import check_photos, list_photos
 from synth.scene.scene import SceneOptions
@@ -144,6 +145,9 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
     texture_dir = cfg.scene.background.texture_dir
     textures = list_photos(texture_dir, "scene.background.texture_dir") if texture_dir else []
     check_photos(textures, "scene.background.texture_dir")
+    mesh_dir = cfg.scene.occluder.mesh_dir
+    meshes = list_meshes(mesh_dir, "scene.occluder.mesh_dir") if mesh_dir else []
+    check_meshes(meshes, "scene.occluder.mesh_dir")
     return MakerSettings(
         image_size=cfg.image_size,
         hand=cfg.hand,
@@ -152,6 +156,7 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
         photos=photos,
         panoramas=panoramas,
         textures=textures,
+        meshes=meshes,
         poses=cfg.poses,
         scene=cfg.scene,
         rgb=cfg.rgb,

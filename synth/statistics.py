@@ -32,7 +32,8 @@ class SampleStatistics:
     drawn: dict[str, str]
 
 
-COUNTED = ("pose", "contact", "view", "light", "background", "skin", "arm", "sleeve", "occluder", "photo_edge",
+COUNTED = ("pose", "contact", "view", "light", "background", "skin", "arm", "sleeve", "occluder", "held",
+           "second_hand", "photo_edge",
            *(f"camera_{name}" for name in FAULTS))  # fmt: skip
 
 

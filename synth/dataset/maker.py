@@ -14,6 +14,7 @@ from synth.dataset.sample import HandSample
 from synth.hand import HandModel, PoseOptions, PoseSampler, load_hand, load_pose_file
 from synth.render import get_renderer
 from synth.render.renderer import RenderOutput, RenderScene
+from synth.scene.mesh_files import Meshes
 from synth.scene.occluder import put_in_front
 from synth.scene.panorama import Panoramas
 from synth.scene.photo_edge import beyond_photo
@@ -30,6 +31,9 @@ SCENE_TRIES = 6
 MIN_VISIBLE = 7
 """A view along the arm may show the arm alone; a scene with fewer visible joints than this is drawn anew."""
 
+Posed = tuple[Float[np.ndarray, "verts 3"], Float[np.ndarray, "21 3"]]
+"""Vertices and joints of one hand, metres."""
+
 
 @dataclass(frozen=True)
 class MakerSettings:
@@ -42,6 +46,7 @@ class MakerSettings:
     photos: list[Path]
     panoramas: list[Path]
     textures: list[Path]
+    meshes: list[Path]
     poses: PoseOptions
     scene: SceneOptions
     rgb: RgbOptions
@@ -69,6 +74,7 @@ class SampleMaker:
             options=settings.scene,
             panoramas=Panoramas(settings.panoramas) if settings.panoramas else None,
             textures=Photos(settings.textures) if settings.textures else None,
+            meshes=Meshes(settings.meshes) if settings.meshes else None,
             poses=PoseSampler(arrays, settings.poses, load_pose_file(settings.poses, arrays)),
         )
         self._renderer = get_renderer(settings.renderer)()
@@ -79,23 +85,27 @@ class SampleMaker:
             indices = range(start, min(start + POSE_BLOCK, last))
             generators = [np.random.default_rng([GENERATOR_VERSION, self._seed, index]) for index in indices]
             drafts = [self._scenes.draft(rng) for rng in generators]
-            verts, joints = self._posed(drafts)
-            for row, (index, rng, draft) in enumerate(zip(indices, generators, drafts, strict=True)):
-                yield self._seen(index, rng, draft, verts[row], joints[row])
+            for index, rng, draft, hands in zip(indices, generators, drafts, self._posed(drafts), strict=True):
+                yield self._seen(index, rng, draft, hands)
 
-    def _posed(self, drafts: list[HandDraft]) -> tuple[np.ndarray, np.ndarray]:
-        """Vertices and joints in the model's frame, without the view's rotation."""
-        pose_aa = torch.from_numpy(np.stack([d.pose_aa for d in drafts]).astype(np.float32))
-        betas = torch.from_numpy(np.stack([d.betas for d in drafts]).astype(np.float32))
-        mesh = self._model.pose_blocks(pose_aa, betas, torch.zeros(len(drafts), 3))
-        return mesh.verts.numpy(), mesh.joints.numpy().astype(np.float64)
+    def _posed(self, drafts: list[HandDraft]) -> list[list[Posed]]:
+        """Vertices and joints of each draft's hands in the model's frame, without the view's rotation."""
+        hands = [(d.pose_aa, d.betas) for d in drafts]
+        others = [(row, (d.other_pose_aa, d.betas)) for row, d in enumerate(drafts) if d.other_pose_aa is not None]
+        hands += [hand for _, hand in others]
+        pose_aa, betas = (torch.from_numpy(np.stack(rows).astype(np.float32)) for rows in zip(*hands, strict=True))
+        mesh = self._model.pose_blocks(pose_aa, betas, torch.zeros(len(hands), 3))
+        posed = list(zip(mesh.verts.numpy(), mesh.joints.numpy().astype(np.float64), strict=True))
+        of_drafts = [[hand] for hand in posed[: len(drafts)]]
+        for (row, _), hand in zip(others, posed[len(drafts) :], strict=True):
+            of_drafts[row].append(hand)
+        return of_drafts
 
-    def _seen(
-        self, index: int, rng: np.random.Generator, draft: HandDraft, verts: np.ndarray, joints: np.ndarray
-    ) -> HandSample:
-        """The hand in the first scene drawn that shows it; the last try, where the arm hides it in all of them."""
+    def _seen(self, index: int, rng: np.random.Generator, draft: HandDraft, hands: list[Posed]) -> HandSample:
+        """The hand in the first scene drawn that shows it; the last try, where something hides it in all of them."""
+        other = hands[1] if len(hands) > 1 else None
         for _ in range(SCENE_TRIES):
-            scene = self._scenes.sample(rng, draft, verts, joints)
+            scene = self._scenes.sample(rng, draft, *hands[0], other)
             focus = self._focus(rng, scene)
             render = scene.render if focus is None else _with_defocused_background(scene, focus)
             output = self._renderer.render(render)

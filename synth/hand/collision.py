@@ -42,12 +42,25 @@ class Capsules:
 
     def overlap(self, joints: Float[np.ndarray, "21 3"]) -> float:
         """Deepest overlap of two capsules in metres; negative is the smallest gap. ``joints``: metres, our order."""
+        starts, ends, radii = self.placed(joints)
+        return float(_deepest(starts, ends, radii, self.pairs))
+
+    def placed(
+        self, joints: Float[np.ndarray, "21 3"], size: float = 1.0
+    ) -> tuple[Float[np.ndarray, "19 3"], Float[np.ndarray, "19 3"], Float[np.ndarray, "19"]]:
+        """Both ends and radius of each capsule in metres: three of each finger from the thumb on, then the palm's four.
+
+        Args:
+            joints: Metres, our order.
+            size: Size of the hand relative to the one the radii were measured on.
+        """
+        radii = size * self.radii
         starts, ends = joints[_BONES[:, 0]], joints[_BONES[:, 1]].copy()
         bones = ends[_DISTAL] - starts[_DISTAL]
         lengths = np.sqrt((bones**2).sum(1))
         # the tip joint lies on the skin: the capsule's round end must end there
-        ends[_DISTAL] = starts[_DISTAL] + bones * (1 - self.radii[_DISTAL] / lengths).clip(0.0)[:, None]
-        return float(_deepest(starts, ends, self.radii, self.pairs))
+        ends[_DISTAL] = starts[_DISTAL] + bones * (1 - radii[_DISTAL] / lengths).clip(0.0)[:, None]
+        return starts, ends, radii
 
 
 def _colliding_pairs() -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from synth.render.renderer import MeshTopology
 from synth.scene.arms import sample_arm, sample_elbow
 from synth.scene.camera import Camera
 from synth.scene.cut_wrist import CutWrist
-from synth.scene.forearm import ArmMesh
+from synth.scene.forearm import Arm, ArmMesh
 from synth.scene.subdivision import Subdivision
 
 NEAREST_ARM_M = 0.1
@@ -19,12 +19,18 @@ ELBOW_TRIES = 12
 
 @dataclass(frozen=True)
 class Limb:
-    """What the renderer takes of the hand: vertices in the camera frame (metres), their tint (linear RGB factor)."""
+    """What the renderer takes of the hand: vertices in the camera frame (metres), their tint (linear RGB factor); and
+    the arm as it was drawn, None without one."""
 
     topology: MeshTopology
     verts_cam: Float[np.ndarray, "verts 3"]
     vertex_tint: Float[np.ndarray, "verts 3"]
-    has_sleeve: bool
+    arm: Arm | None
+
+    @property
+    def has_sleeve(self) -> bool:
+        """Whether the arm is in a sleeve."""
+        return self.arm is not None and self.arm.sleeve is not None
 
 
 class LimbSampler:
@@ -65,6 +71,7 @@ class LimbSampler:
         *,
         tint: Float[np.ndarray, "3"],
         albedo: Float[np.ndarray, "3"],
+        like: Arm | None = None,
     ) -> Limb:
         """The hand with what continues it.
 
@@ -76,25 +83,34 @@ class LimbSampler:
                 before the camera, or stays as it is after some tries.
             tint: Linear RGB factor of the skin.
             albedo: Linear RGB of the texture at the wrist.
+            like: The same person's other arm, for girth and sleeve.
         """
         (R, t), mesh = T_cam_hand, self._mesh
         hand = verts.astype(np.float64)
         if isinstance(mesh, CutWrist):
-            return self._limb(mesh.close(hand) @ R.T + t, mesh.tint(tint), has_sleeve=False)
+            return Limb(mesh.topology, mesh.close(hand) @ R.T + t, mesh.tint(tint), arm=None)
         arm = sample_arm(rng, len(mesh.ring), self._sleeve_share)
+        if like is not None:
+            arm = replace(arm, girth=like.girth, sleeve=like.sleeve)
         for _ in range(ELBOW_TRIES):
             line_cam = mesh.centre_line(hand, arm) @ R.T + t
             if line_cam[:, 2].min() > NEAREST_ARM_M and not _sees(camera, line_cam[-1]):
                 break
             arm = replace(arm, elbow_bend=sample_elbow(rng))
-        has_sleeve = arm.sleeve is not None
-        return self._limb(mesh.extend(hand, arm) @ R.T + t, mesh.tint(tint, albedo, arm.sleeve), has_sleeve)
+        topology = mesh.bare if arm.sleeve is None else mesh.sleeved
+        return Limb(topology, mesh.extend(hand, arm) @ R.T + t, mesh.tint(tint, albedo, arm.sleeve), arm)
 
-    def _limb(self, verts_cam: np.ndarray, tint: np.ndarray, has_sleeve: bool) -> Limb:
-        if self._subdivisions:
-            subdivision = self._subdivisions[has_sleeve]
-            verts_cam, tint = subdivision.verts(verts_cam), subdivision.tint(tint)
-        return Limb(self._topologies[has_sleeve], verts_cam, tint, has_sleeve)
+    def fine(self, limb: Limb) -> Limb:
+        """The limb as it is drawn: with four triangles for each where the images are large, else as it is."""
+        if not self._subdivisions:
+            return limb
+        finer = self._subdivisions[limb.has_sleeve]
+        return Limb(finer.topology, finer.verts(limb.verts_cam), finer.tint(limb.vertex_tint), limb.arm)
+
+    def rings(self, limb: Limb, num_hand: int) -> Float[np.ndarray, "rings ring 3"]:
+        """The arm's rings of vertices in the camera frame, from the wrist on; none without an arm."""
+        ring = len(self._mesh.ring) if isinstance(self._mesh, ArmMesh) else 1
+        return limb.verts_cam[num_hand:-1].reshape(-1, ring, 3)
 
 
 def _sees(camera: Camera, point: np.ndarray) -> bool:

@@ -57,6 +57,7 @@ def put_in_front(output: RenderOutput, occluder: Occluder) -> RenderOutput:
     cover = np.zeros(size, np.uint8)
     fixed_point = np.rint(occluder.corners_px * (1 << SUB_PX_BITS)).astype(np.int32)
     cv2.fillConvexPoly(cover, fixed_point, 255, cv2.LINE_AA, SUB_PX_BITS)
+    cover[(output.depth_m > 0) & (output.depth_m < occluder.depth_m)] = 0  # an arm may come nearer than the hand
     weight = (cover / np.float32(255))[..., None]
     rgb = output.rgb + weight * (occluder.colours.astype(np.float32) - output.rgb)
     hidden = cover >= 128

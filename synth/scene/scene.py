@@ -1,4 +1,4 @@
-"""One scene from one generator: hand, arm, view, camera, light, skin, background, and what lies in front."""
+"""One scene from one generator: hand, arm, view, camera, light, skin, background, and what is around the hand."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +14,22 @@ from synth.render.renderer import MeshTopology, RenderScene
 from synth.scene.arms import ArmOptions
 from synth.scene.background import BackgroundOptions, Backgrounds, Setting
 from synth.scene.camera import Camera
+from synth.scene.company import Company, CompanySampler, FirstHand, OccluderOptions
 from synth.scene.environment import Surroundings, light_from_panorama
+from synth.scene.joined import Joiner
 from synth.scene.light import DrawnLight, LightOptions, sample_light, sample_material
 from synth.scene.limb import LimbSampler
+from synth.scene.mesh_files import Meshes
 from synth.scene.occluder import Occluder, sample_occluder
+from synth.scene.other_hand import PosedHand
 from synth.scene.panorama import Panoramas
 from synth.scene.photo_edge import sample_photo_edge
 from synth.scene.photos import Photos
 from synth.scene.placement import Placement, PlacementOptions, sample_placement
 from synth.scene.skin import Skin, albedo_at, flat_skins, sample_tint
 from synth.scene.view import View, ViewOptions, sample_view
+
+SHARES = ("sleeve_share", "occluder_share", "second_hand_share", "photo_edge_share", "photo_background_share")
 
 
 @dataclass
@@ -37,23 +43,27 @@ class SceneOptions:
     arm: ArmOptions = option(ArmOptions(), "the arm")
     sleeve_share: float = option(0.5, "share of arms in a sleeve")
     subdivide_from_px: int = option(384, "side of images from which on the mesh has four times the triangles")
+    occluder: OccluderOptions = option(OccluderOptions(), "things of real shape")
     occluder_share: float = option(0.08, "share of images with a thing in front of the hand")
+    second_hand_share: float = option(0.05, "share of images in which the person's other hand is looked for a place")
     photo_edge_share: float = option(0.3, "share of images that reach beyond the photo's edge")
     photo_background_share: float = option(0.7, "share of photo backgrounds when background_dir is given")
 
     def __post_init__(self) -> None:
-        for key in ("sleeve_share", "occluder_share", "photo_edge_share", "photo_background_share"):
+        for key in SHARES:
             check(0 <= getattr(self, key) <= 1, f"scene.{key}", getattr(self, key), "in [0, 1]")
         check(self.subdivide_from_px >= 0, "scene.subdivide_from_px", self.subdivide_from_px, "0 or more")
 
 
 @dataclass(frozen=True)
 class HandDraft:
-    """What a hand is posed with: root-free pose (MANO order), shape, and where the pose came from."""
+    """What a hand is posed with: root-free pose (MANO order), shape, where the pose came from, and the pose of the
+    person's other hand, where one is to be seen."""
 
     pose_aa: Float[np.ndarray, "16 3"]
     betas: Float[np.ndarray, "10"]
     pose_source: str
+    other_pose_aa: Float[np.ndarray, "16 3"] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,18 @@ class Scene:
     description: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Draw:
+    """What a scene is drawn around: hands in the model's frame, the camera, and whether a thing is in front."""
+
+    hand: PosedHand
+    other: PosedHand | None
+    T_cam_hand: tuple[np.ndarray, np.ndarray]
+    camera: Camera
+    R_cam_world: np.ndarray
+    has_front: bool
+
+
 class SceneSampler:
     """Draws scenes of one hand model; keeps textures, topologies and photos, and no state between scenes."""
 
@@ -96,6 +118,7 @@ class SceneSampler:
         options: SceneOptions,
         panoramas: Panoramas | None = None,
         textures: Photos | None = None,
+        meshes: Meshes | None = None,
         poses: PoseSampler | None = None,
     ):
         if arrays.uv is None or arrays.uv_faces is None:
@@ -111,6 +134,8 @@ class SceneSampler:
             sleeve_share=options.sleeve_share,
             is_subdivided=size_px >= options.subdivide_from_px,
         )
+        self._company = CompanySampler(arrays, self._limbs, options.occluder, meshes)
+        self._joiner = Joiner(uv, uv_faces, self._limbs.ring_uv[0])
         self._skins = skins
         self._wrist_albedo = [albedo_at(skin, self._limbs.ring_uv) for skin in skins]
         self._poses = poses or PoseSampler(arrays)
@@ -129,10 +154,17 @@ class SceneSampler:
     def draft(self, rng: np.random.Generator) -> HandDraft:
         """The hand of a scene; pose it with the hand model (no translation) and hand it to ``sample``."""
         pose_aa, source = self._poses.sample(rng)
-        return HandDraft(pose_aa, sample_shape(rng), source)
+        betas = sample_shape(rng)
+        has_other = rng.random() < self._options.second_hand_share
+        return HandDraft(pose_aa, betas, source, self._poses.sample(rng)[0] if has_other else None)
 
     def sample(
-        self, rng: np.random.Generator, draft: HandDraft, verts: Float[np.ndarray, "verts 3"], joints: np.ndarray
+        self,
+        rng: np.random.Generator,
+        draft: HandDraft,
+        verts: Float[np.ndarray, "verts 3"],
+        joints: np.ndarray,
+        other: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> Scene:
         """The rest of the scene.
 
@@ -141,17 +173,22 @@ class SceneSampler:
             draft: The hand.
             verts: The posed hand in the model's frame, metres.
             joints: Its 21 joints.
+            other: Vertices and joints of the other hand, posed as a right hand.
         """
         view = sample_view(rng, self._options.view)
         joints_turned = (joints - joints[WRIST]) @ view.R_cam_hand.T
         place = sample_placement(rng, joints_turned, self._size_px, self._options.placement)
         T_cam_hand = (view.R_cam_hand, place.shift_m - view.R_cam_hand @ joints[WRIST])
-        render, background_m, drawn = self._render_scene(rng, verts, T_cam_hand, place.camera, view.R_cam_world)
+        has_front = bool(rng.random() < self._options.occluder_share)
+        hands = self._company.posed(verts, joints), None if other is None else self._company.posed(*other)
+        draw = _Draw(*hands, T_cam_hand, place.camera, view.R_cam_world, has_front)
+        render, background_m, company, drawn = self._render_scene(rng, draw)
         joints_cam = joints_turned + place.shift_m
         joints_px = place.camera.project(joints_cam)
         occluder = None
-        if rng.random() < self._options.occluder_share:
-            occluder = sample_occluder(rng, joints_px, float(joints_cam[:, 2].min()), self._size_px)
+        if has_front and company.front is None:
+            nearest_m = min([joints_cam[:, 2].min(), *(thing.verts[:, 2].min() for thing in company.things)])
+            occluder = sample_occluder(rng, joints_px, float(nearest_m), self._size_px)
         edge = sample_photo_edge(rng, joints_px, self._size_px, self._options.photo_edge_share)
         return Scene(
             render=render,
@@ -162,39 +199,43 @@ class SceneSampler:
             transl=place.shift_m - joints[WRIST],
             occluder=occluder,
             photo_edge=edge,
-            description=_describe(draft, view, place) | drawn | {"occluder": occluder is not None, "photo_edge": edge},
+            description=_describe(draft, view, place)
+            | drawn
+            | _describe_company(company, occluder)
+            | {"photo_edge": edge},
         )
 
     def _render_scene(
-        self,
-        rng: np.random.Generator,
-        verts: np.ndarray,
-        T_cam_hand: tuple[np.ndarray, np.ndarray],
-        camera: Camera,
-        R_cam_world: np.ndarray,
-    ) -> tuple[RenderScene, float, dict[str, Any]]:
-        """What the renderer takes, the distance of its background, and what was drawn for it."""
-        light, surroundings = self._light(rng, R_cam_world)
+        self, rng: np.random.Generator, draw: _Draw
+    ) -> tuple[RenderScene, float, Company, dict[str, Any]]:
+        """What the renderer takes, the distance of its background, what is around the hand, and what was drawn."""
+        light, surroundings = self._light(rng, draw.R_cam_world)
         skin = int(rng.integers(len(self._skins)))
         albedo = self._wrist_albedo[skin]
         tint = sample_tint(rng, albedo)
-        limb = self._limbs.sample(rng, verts, T_cam_hand, camera, tint=tint, albedo=albedo)
-        hand_cam = limb.verts_cam[: len(verts)]
-        setting = Setting(light.exposure * light.colour, camera, R_cam_world, hand_cam, surroundings)
+        limb = self._limbs.sample(rng, draw.hand.verts, draw.T_cam_hand, draw.camera, tint=tint, albedo=albedo)
+        first = FirstHand(draw.hand, draw.T_cam_hand, limb, tint, albedo, draw.camera)
+        company = self._company.sample(rng, first, draw.other, has_front=draw.has_front)
+        mesh, texture = self._joiner.join(
+            self._limbs.fine(limb), self._skins[skin].texture, company.things, company.other
+        )
+        hand_cam = limb.verts_cam[: len(draw.hand.verts)]
+        points_cam = hand_cam if company.held is None else np.concatenate([hand_cam, company.held.verts])
+        setting = Setting(light.exposure * light.colour, draw.camera, draw.R_cam_world, points_cam, surroundings)
         background = self._backgrounds.sample(rng, setting)
         render = RenderScene(
-            verts_cam=limb.verts_cam.astype(np.float32),
-            topology=limb.topology,
-            texture=self._skins[skin].texture,
-            vertex_tint=limb.vertex_tint,
-            camera=camera,
+            verts_cam=mesh.verts_cam.astype(np.float32),
+            topology=mesh.topology,
+            texture=texture,
+            vertex_tint=mesh.vertex_tint,
+            camera=draw.camera,
             lights=light.lights,
             material=sample_material(rng, float(np.mean(albedo * tint))),
             background=background.image,
         )
         drawn = {"light": light.kind, "exposure": round(light.exposure, 3), "skin": self._skins[skin].name}
         drawn |= {"background": background.kind, "arm": self._options.arm.on, "sleeve": limb.has_sleeve}
-        return render, background.distance_m, drawn
+        return render, background.distance_m, company, drawn
 
     def _light(self, rng: np.random.Generator, R_cam_world: np.ndarray) -> tuple[DrawnLight, Surroundings | None]:
         if self._panoramas is not None and rng.random() < self._options.light.hdr_share:
@@ -209,4 +250,14 @@ def _describe(draft: HandDraft, view: View, place: Placement) -> dict[str, Any]:
         "view": view.kind,
         "distance_m": round(place.distance_m, 4),
         "may_be_cut": place.may_be_cut,
+    }
+
+
+def _describe_company(company: Company, sheet: Occluder | None) -> dict[str, Any]:
+    things = [placed.thing.name for placed in company.things] + ([] if sheet is None else ["sheet"])
+    return {
+        "occluder": company.front is not None or sheet is not None,
+        "held": company.held is not None,
+        "things": "+".join(things) or "none",
+        "second_hand": company.other is not None,
     }

@@ -94,5 +94,5 @@ def in_disparity_steps(depth_m: np.ndarray, step_per_m: float) -> np.ndarray:
 def infrared_reflectance(rng: np.random.Generator, view: DepthView) -> np.ndarray:
     """Share of infrared light that each pixel's surface reflects: one value for the skin, one for each other thing."""
     table = rng.uniform(*THING_REFLECTANCE, size=len(PART_NAMES)).astype(np.float32)
-    table[[*HAND_PARTS, PART_NAMES.index("forearm")]] = rng.uniform(*SKIN_REFLECTANCE)
+    table[[*HAND_PARTS, PART_NAMES.index("forearm"), PART_NAMES.index("other_hand")]] = rng.uniform(*SKIN_REFLECTANCE)
     return np.full(view.depth_m.shape, table[1]) if view.parts is None else table[view.parts]

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import trimesh
 
 from synth.config import compose_config
 from synth.dataset.maker import SampleMaker
@@ -14,12 +15,12 @@ from synth.render.renderer import RenderOutput, RenderScene
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dataset.md"
 ROWS = re.findall(r"^\| (.+) \| `(\S+=\S+)` \| `(.+)` \|$", DOCUMENT.read_text(), re.M)
-SAMPLES = 50
+SAMPLES = 80
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """One skin, photo, texture and panorama, so that every factor can occur."""
+    """One skin, photo, texture, panorama and mesh, so that every factor can occur."""
     root = tmp_path_factory.mktemp("assets")
     options = {"skins": "skin", "background_dir": "photo", "scene.background.texture_dir": "tile"}
     for name in options.values():
@@ -27,7 +28,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         cv2.imwrite(str(root / name / "one.png"), np.full((64, 64, 3), 150, np.uint8))
     (root / "hdr").mkdir()
     np.savez(root / "hdr" / "one.npz", rgb=np.ones((16, 32, 3), np.float32))
-    return [f"{key}={root / name}" for key, name in options.items()] + [f"scene.light.hdr_dir={root / 'hdr'}"]
+    (root / "mesh").mkdir()
+    trimesh.creation.box(extents=(0.1, 0.05, 0.03)).export(root / "mesh" / "one.ply")
+    others = [f"scene.light.hdr_dir={root / 'hdr'}", f"scene.occluder.mesh_dir={root / 'mesh'}"]
+    return [f"{key}={root / name}" for key, name in options.items()] + others
 
 
 class EmptyRenderer:
@@ -61,7 +65,7 @@ def default(folders: list[str]) -> list[dict]:
 
 
 def test_the_table_has_the_factors_of_the_scene() -> None:
-    assert len(ROWS) == 16 and len({option for _, option, _ in ROWS}) == len(ROWS)
+    assert len(ROWS) == 19 and len({option for _, option, _ in ROWS}) == len(ROWS)
 
 
 @pytest.mark.parametrize(("factor", "option", "place"), ROWS, ids=[option for _, option, _ in ROWS])

@@ -80,7 +80,14 @@ class _PortablePickler(pickle.Pickler):
 def part_ids(handedness: str) -> UInt8[np.ndarray, "parts"]:
     """RHD's class of each of our part ids."""
     first = FIRST_ID[handedness]
-    ids = {"background": 0, "forearm": PERSON, "sleeve": PERSON, "occluder": 0, "wrist": first + PALM_AFTER}
+    ids = {
+        "background": 0,
+        "forearm": PERSON,
+        "sleeve": PERSON,
+        "occluder": 0,
+        "other_hand": PERSON,
+        "wrist": first + PALM_AFTER,
+    }
     for place, finger in enumerate(FINGERS):
         # our segment 3 carries the tip, RHD's first class
         ids |= {f"{finger}{segment}": first + 3 * place + (3 - segment) for segment in (1, 2, 3)}

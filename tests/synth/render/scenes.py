@@ -10,9 +10,12 @@ from scipy.spatial.transform import Rotation
 from synth.hand import HandModel, PoseSampler, load_hand, sample_shape
 from synth.render import Lights, Material, MeshTopology, RenderScene
 from synth.scene.camera import Camera
+from synth.scene.company import OccluderOptions
 from synth.scene.scene import Scene, SceneOptions, SceneSampler
 from synth.scene.skin import load_skins
 
+ALONE = SceneOptions(occluder=OccluderOptions(held_share=0))
+"""Scenes of one batch share their mesh."""
 DARK = Lights(np.zeros((9, 3)), np.tile([0.0, 0.0, -1.0], (3, 1)), np.zeros((3, 3)))
 MATT = Material(bump=0.0, roughness=1.0, specular=0.0)
 
@@ -111,7 +114,7 @@ def hand_scene(seed: int, size: int, pose_aa: np.ndarray | None = None) -> Rende
 
 @cache
 def _sampler(size: int) -> SceneSampler:
-    return SceneSampler(_hand()[0], load_skins(""), None, size_px=size, options=SceneOptions())
+    return SceneSampler(_hand()[0], load_skins(""), None, size_px=size, options=ALONE)
 
 
 def sampled_scene(seed: int, size: int) -> Scene:

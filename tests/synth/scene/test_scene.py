@@ -8,7 +8,8 @@ from synth.conventions import PART_NAMES
 from synth.hand import HandModel, load_hand
 from synth.render import get_renderer
 from synth.scene.arms import ArmOptions
-from synth.scene.scene import SceneOptions, SceneSampler
+from synth.scene.company import OccluderOptions
+from synth.scene.scene import SHARES, SceneOptions, SceneSampler
 from synth.scene.skin import load_skins
 from synth.scene.view import ViewOptions
 
@@ -45,8 +46,10 @@ def test_the_same_seed_draws_the_same_scene(hand, skins):
 
 def test_the_arms_end_is_never_in_the_image_of_a_frontal_view(hand, skins):
     sampler = SceneSampler(
-        hand, skins, None, size_px=SIZE, options=SceneOptions(view=ViewOptions(side=0, uniform=0, egocentric=0))
-    )
+        hand, skins, None, size_px=SIZE, options=SceneOptions(
+            view=ViewOptions(side=0, uniform=0, egocentric=0), occluder=OccluderOptions(held_share=0)
+        ),
+    )  # fmt: skip
     model = HandModel(hand)
     for seed in range(30):
         scene = drawn(sampler, model, seed)
@@ -58,7 +61,9 @@ def test_the_arms_end_is_never_in_the_image_of_a_frontal_view(hand, skins):
 def test_shares_of_one_and_zero_are_kept(hand, skins):
     model = HandModel(hand)
     for share in (0.0, 1.0):
-        options = SceneOptions(sleeve_share=share, occluder_share=share, photo_edge_share=share)
+        options = SceneOptions(
+            sleeve_share=share, occluder_share=share, photo_edge_share=share, occluder=OccluderOptions(held_share=0)
+        )
         sampler = SceneSampler(hand, skins, None, size_px=SIZE, options=options)
         for seed in range(5):
             scene = drawn(sampler, model, seed)
@@ -68,7 +73,7 @@ def test_shares_of_one_and_zero_are_kept(hand, skins):
 
 
 def test_without_an_arm_there_is_a_hand_alone(hand, skins):
-    options = SceneOptions(arm=ArmOptions(on=False), sleeve_share=1.0)
+    options = SceneOptions(arm=ArmOptions(on=False), sleeve_share=1.0, occluder=OccluderOptions(held_share=0))
     sampler = SceneSampler(hand, skins, None, size_px=SIZE, options=options)
     scene = drawn(sampler, HandModel(hand), 2)
     assert (scene.render.topology,) == sampler.topologies
@@ -79,14 +84,15 @@ def test_without_an_arm_there_is_a_hand_alone(hand, skins):
 
 def test_a_hand_without_texture_coordinates_gets_one_skin_colour(hand, skins):
     plain = dataclasses.replace(hand, uv=None, uv_faces=None)
-    sampler = SceneSampler(plain, skins, None, size_px=SIZE, options=SceneOptions())
+    options = SceneOptions(occluder=OccluderOptions(held_share=0))
+    sampler = SceneSampler(plain, skins, None, size_px=SIZE, options=options)
     scene = drawn(sampler, HandModel(plain), 1)
     assert (scene.render.texture == scene.render.texture[0, 0]).all()
     assert scene.render.topology.uv_faces.max() == 0
     assert len(scene.render.topology.uv_faces) == len(scene.render.topology.faces)
 
 
-@pytest.mark.parametrize("key", ["sleeve_share", "occluder_share", "photo_edge_share", "photo_background_share"])
+@pytest.mark.parametrize("key", SHARES)
 def test_shares_out_of_range_name_their_key(key):
     with pytest.raises(ValueError, match=rf"scene\.{key}=1.5"):
         SceneOptions(**{key: 1.5})

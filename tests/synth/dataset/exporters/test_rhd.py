@@ -76,7 +76,7 @@ def test_masks_have_the_classes_of_the_readme(folder, tiny_data):
         assert mask.dtype == np.uint8 and mask.shape == segmentation.shape
         assert ((mask > 17) == np.isin(segmentation, range(1, 17))).all()
         assert not ((mask > 1) & (mask < 18)).any()
-        assert ((mask == 1) == np.isin(segmentation, [17, 18])).all()
+        assert ((mask == 1) == np.isin(segmentation, [17, 18, 20])).all()
 
 
 def test_each_finger_has_three_classes_from_tip_to_palm():
@@ -84,7 +84,12 @@ def test_each_finger_has_three_classes_from_tip_to_palm():
     assert [right[f"thumb{k}"] for k in (3, 2, 1)] == [18, 19, 20]
     assert [right[f"index{k}"] for k in (3, 2, 1)] == [21, 22, 23]
     assert [right[f"little{k}"] for k in (3, 2, 1)] == [30, 31, 32]
-    assert right["wrist"] == 33 and right["forearm"] == right["sleeve"] == 1 and right["occluder"] == 0
+    assert (
+        right["wrist"] == 33
+        and right["forearm"] == right["sleeve"] == 1
+        and right["occluder"] == 0
+        and right["other_hand"] == 1
+    )
     left = dict(zip(PART_NAMES, part_ids("left").tolist(), strict=True))
     assert left["thumb3"] == 2 and left["little1"] == 16 and left["wrist"] == 17
 
