@@ -8,6 +8,7 @@ import abc
 import json
 import logging
 import math
+import signal
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -181,7 +183,11 @@ def run_training(
             worker_init_fn=_one_thread,
             prefetch_factor=4 if loader_workers else None,
         )
-        trainer.fit(module, loader, ckpt_path=last if first else None, weights_only=False)
+        try:
+            trainer.fit(module, loader, ckpt_path=last if first else None, weights_only=False)
+        except SIGTERMException as error:
+            # Lightning would end the process with status 0, as if the run were finished.
+            raise SystemExit(128 + signal.SIGTERM) from error
 
 
 def _unchanged(batch: Any) -> Any:
