@@ -39,6 +39,7 @@ class DistillConfig:
     teacher_decay: float = option(0.98, "decay of the averaged teacher that makes the labels; 0: the live network")
     pseudo_label_weight: float = option(1.0, "weight of the pseudo-labels, lambda_l")
     consistency_weight: float = option(0.2, "weight of the consistency between the passes, lambda_f")
+    hand_weight: float = option(0.0, "weight of the pseudo-label of left or right; it can run away, so 0 is usual")
     sure_hands_share: float = option(0.7, "share of the photos to learn from: those most surely left or right")
     pseudo: PseudoLabelConfig = option(PseudoLabelConfig(), "how pseudo-labels are denoised")
     source: MethodConfig = option(MethodConfig(), "supervision by synthetic images that is kept on")
@@ -46,7 +47,7 @@ class DistillConfig:
     def __post_init__(self) -> None:
         check(0 <= self.teacher_decay < 1, "method.teacher_decay", self.teacher_decay, "in [0, 1)")
         check(0 < self.sure_hands_share <= 1, "method.sure_hands_share", self.sure_hands_share, "in (0, 1]")
-        for key in ("pseudo_label_weight", "consistency_weight"):
+        for key in ("pseudo_label_weight", "consistency_weight", "hand_weight"):
             check(getattr(self, key) >= 0, f"method.{key}", getattr(self, key), "0 or more")
 
 
@@ -123,14 +124,16 @@ class AdaptModule(TrainingModule):
         pseudo = torch.stack(
             [pseudo_label_loss(p, labels, target.A_strong_weak, supervision) for p in (first, fused, from_depth)]
         ).sum()
-        left = self.net.encode_rgb(mirrored_rows(target.strong, self.method.source.mirrored_share))
-        hand = handedness_pseudo_loss(first.handedness_logit, self.net.handedness(left.pooled)[:, 0], sure)
-        return {
+        terms = {
             "pseudo_label": self.method.pseudo_label_weight * pseudo,
-            "pseudo_handedness": self.method.pseudo_label_weight * self.method.source.handedness_weight * hand,
             "consistency": self.method.consistency_weight * consistency_loss(first, fused, supervision),
             **{f"_{name}": first.depth.new_tensor(value) for name, value in labels.report.items()},
         }
+        if self.method.hand_weight > 0:
+            left = self.net.encode_rgb(mirrored_rows(target.strong, self.method.source.mirrored_share))
+            hand = handedness_pseudo_loss(first.handedness_logit, self.net.handedness(left.pooled)[:, 0], sure)
+            terms["pseudo_handedness"] = self.method.hand_weight * hand
+        return terms
 
     def _as_right_hands(
         self, teacher: DualModalityNet, target: TargetBatch

@@ -3,8 +3,9 @@
     r = (p_R + rho(p_R) + p_F + rho(p_F)) / 4                                   (Lin et al. 2023, Eq. 8)
 
 p_R is the plain prediction, p_F the one with attention from its own depth map, rho ``registration.correct``. A sample
-counts when its four poses agree: their variance is the C of Eq. 9. Its threshold is not a number here but a quantile
-of what was seen lately, because neither paper says the unit of theirs.
+counts when its four poses agree, whose variance is the C of Eq. 9, or (ours) when the network is confident of its
+joints. The threshold is not a number here but a quantile of what was seen lately, because neither paper says the unit
+of theirs.
 """
 
 from collections import deque
@@ -20,6 +21,8 @@ from distill.registration import correct
 from dualmod.prediction import Prediction
 from synth.config import check, option
 
+CONFIDENCE, SPREAD = DOUBTS = ("confidence", "spread")
+
 
 @dataclass
 class PseudoLabelConfig:
@@ -29,12 +32,14 @@ class PseudoLabelConfig:
     angles: bool = option(True, "correct the joint angles (the other half of rho)")
     second_pass: bool = option(True, "take the pass with attention from predicted depth into the mean")
     confidence: bool = option(True, "weigh each joint by the confidence of both passes (ours)")
-    gate: bool = option(True, "leave out samples whose poses disagree")
-    keep_share: float = option(0.7, "quantile of the spread up to which the gate keeps a sample")
+    gate: bool = option(True, "leave out samples that are in doubt")
+    gate_by: str = option(CONFIDENCE, "what tells doubt: confidence of the joints, or spread of the poses (Eq. 9)")
+    keep_share: float = option(0.7, "quantile of the doubt up to which the gate keeps a sample")
     window: int = option(2048, "samples that the quantile is taken over")
     depth_weight: float = option(0.06, "weight of squared depth in bones beside squared place in crop sides")
 
     def __post_init__(self) -> None:
+        check(self.gate_by in DOUBTS, "gate_by", self.gate_by, f"one of {', '.join(DOUBTS)}")
         check(0 < self.keep_share <= 1, "keep_share", self.keep_share, "above 0 and at most 1")
         check(self.window > 0, "window", self.window, "above 0")
         check(self.depth_weight >= 0, "depth_weight", self.depth_weight, "0 or more")
@@ -63,17 +68,17 @@ class PseudoLabels:
 
 
 class QuantileGate:
-    """Keeps samples whose spread is at most a quantile of the latest ones, this batch included."""
+    """Keeps samples whose doubt is at most a quantile of the latest ones, this batch included."""
 
     def __init__(self, quantile: float, window: int):
         self.quantile = quantile
         self._latest: deque[float] = deque(maxlen=window)
 
-    def __call__(self, spread: Float[Tensor, "batch"]) -> tuple[Bool[Tensor, "batch"], float]:
-        """What is kept, and the threshold; the gate remembers ``spread``."""
-        self._latest.extend(spread.tolist())
+    def __call__(self, doubt: Float[Tensor, "batch"]) -> tuple[Bool[Tensor, "batch"], float]:
+        """What is kept, and the threshold; the gate remembers ``doubt``."""
+        self._latest.extend(doubt.tolist())
         threshold = torch.tensor(self._latest, dtype=torch.float64).quantile(self.quantile).item()
-        return spread.double() <= threshold, threshold
+        return doubt.double() <= threshold, threshold
 
     def state_dict(self) -> dict[str, Any]:
         """What resuming needs."""
@@ -102,7 +107,7 @@ def pseudo_labels(
             ``second_pass=false``.
         focal_crop_units: Focal length over the crop's side, both in pixels of the photo; assumed where not known.
         config: The steps.
-        gate: Remembers the spread of earlier batches; None takes the quantile within this batch.
+        gate: Remembers the doubt of earlier batches; None takes the quantile within this batch.
     """
     passes = [first] if fused is None or not config.second_pass else [first, fused]
     plain = [(p.joints_uv, p.joints_depth) for p in passes]
@@ -113,7 +118,8 @@ def pseudo_labels(
     spread = _variance(uv, depth, config.depth_weight)
     kept, threshold = torch.ones_like(spread, dtype=torch.bool), float("inf")
     if config.gate:
-        kept, threshold = (gate or QuantileGate(config.keep_share, config.window))(spread)
+        doubt = spread if config.gate_by == SPREAD else -_confidence(passes).log().mean(1)
+        kept, threshold = (gate or QuantileGate(config.keep_share, config.window))(doubt)
     label_uv, label_depth = uv.mean(0), depth.mean(0)
     inside = ((label_uv >= 0) & (label_uv <= 1)).all(-1)
     return PseudoLabels(
@@ -150,8 +156,12 @@ def _variance(
 
 
 def _confidence_weight(passes: list[Prediction]) -> Float[Tensor, "batch 21"]:
-    confidence = torch.stack([p.confidence for p in passes]).mean(0)
+    confidence = _confidence(passes)
     return (confidence / confidence.mean().clamp_min(1e-6)).clamp(max=2.0)
+
+
+def _confidence(passes: list[Prediction]) -> Float[Tensor, "batch 21"]:
+    return torch.stack([p.confidence for p in passes]).mean(0).clamp_min(1e-6)
 
 
 def _report(

@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import math
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -182,15 +184,18 @@ def run_training(
             worker_init_fn=_one_thread,
             prefetch_factor=4 if loader_workers else None,
         )
-        with _clear_worker_death(loader_workers):
+        with _clear_deaths(loader_workers):
             trainer.fit(module, loader, ckpt_path=last if first else None, weights_only=False)
 
 
 @contextlib.contextmanager
-def _clear_worker_death(loader_workers: int) -> Iterator[None]:
-    """torch says the death of a loader process in a traceback; here it is one line with the next step."""
+def _clear_deaths(loader_workers: int) -> Iterator[None]:
+    """The death of a loader process in one line with the next step, where torch gives a traceback; and a status that is
+    not 0 when the run itself was told to end, where Lightning ends it as if it were finished."""
     try:
         yield
+    except SIGTERMException as error:
+        raise SystemExit(128 + signal.SIGTERM) from error
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

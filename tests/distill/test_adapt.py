@@ -54,11 +54,14 @@ def test_weights_are_the_same_with_the_labels_gone(start, tiny_data, photos, tmp
 
 
 def test_reports_what_the_gate_keeps(start, tiny_data, photos, tmp_path):
-    adapt(config(start, tiny_data, photos, tmp_path / "a"))
-    rows = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()]
-    assert 0 < rows[-1]["kept_share"] <= 1
-    assert rows[-1]["pseudo_label"] > 0
-    assert rows[-1]["pseudo_handedness"] > 0
+    for hand_weight in (0.0, 0.5):
+        out = tmp_path / f"{hand_weight}"
+        adapt(config(start, tiny_data, photos, out, method=DistillConfig(hand_weight=hand_weight)))
+        row = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
+        assert 0 < row["kept_share"] <= 1
+        assert row["pseudo_label"] > 0
+        assert row.get("pseudo_handedness", 0) > 0 or hand_weight == 0
+        assert "pseudo_handedness" not in row or hand_weight > 0
 
 
 def test_the_control_has_no_term_of_the_target(start, tiny_data, photos, tmp_path):

@@ -78,11 +78,23 @@ def test_disagreement_is_gated_out_and_labels_carry_no_gradient() -> None:
     shifted = fused.joints_uv.clone()
     shifted[2] += 0.2
     fused = Prediction(**{**vars(fused), "joints_uv": shifted})
-    config = PseudoLabelConfig(registration=False, angles=False, keep_share=0.8)
+    config = PseudoLabelConfig(registration=False, angles=False, keep_share=0.8, gate_by="spread")
     labels = pseudo_labels(first, fused, FOCAL, config)
     assert labels.kept.tolist() == [True, True, False, True, True, True]
     assert labels.report["kept_share"] == pytest.approx(5 / 6)
     assert not labels.joints_uv.requires_grad
+
+
+def test_the_gate_can_go_by_confidence() -> None:
+    sure = prediction(0)
+    confidence = torch.full_like(sure.confidence, 0.5)
+    confidence[1], confidence[4, :5] = 0.4, 1e-9
+    sure = Prediction(**{**vars(sure), "confidence": confidence})
+    config = PseudoLabelConfig(second_pass=False, keep_share=0.6, gate_by="confidence")
+    labels = pseudo_labels(sure, None, FOCAL, config)
+    assert labels.kept.tolist() == [True, False, True, True, False, True]
+    with pytest.raises(ValueError, match="gate_by=luck is not legal: it must be one of confidence, spread"):
+        PseudoLabelConfig(gate_by="luck")
 
 
 def test_joints_outside_the_crop_weigh_nothing() -> None:

@@ -47,7 +47,8 @@ pretrain(config(sys.argv[1], sys.argv[2], max_steps=14))
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_to_the_same_weights(tiny_data, tmp_path):
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)])
+def test_a_killed_run_resumes_to_the_same_weights(tiny_data, tmp_path, sent, status):
     whole = pretrain(config(tiny_data, tmp_path / "whole", max_steps=14))
     cut = tmp_path / "cut"
     root = str(pytest.importorskip("tests").__path__[0]) + "/.."
@@ -55,8 +56,8 @@ def test_a_killed_run_resumes_to_the_same_weights(tiny_data, tmp_path):
     deadline = time.monotonic() + 120
     while not (cut / "last.ckpt").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    os.kill(process.pid, sent)
+    assert process.wait() == status
     assert not (cut / "model.safetensors").exists()
     resumed = pretrain(config(tiny_data, cut, max_steps=14))
     a, b = load_file(whole), load_file(resumed)
