@@ -40,6 +40,8 @@ class PseudoLabelConfig:
 
     def __post_init__(self) -> None:
         check(self.gate_by in DOUBTS, "gate_by", self.gate_by, f"one of {', '.join(DOUBTS)}")
+        spreads = self.registration or self.angles or self.second_pass
+        check(spreads or not self.gate or self.gate_by != SPREAD, "gate_by", SPREAD, f"{CONFIDENCE} with a single pose")
         check(0 < self.keep_share <= 1, "keep_share", self.keep_share, "above 0 and at most 1")
         check(self.window > 0, "window", self.window, "above 0")
         check(self.depth_weight >= 0, "depth_weight", self.depth_weight, "0 or more")

@@ -95,6 +95,8 @@ def test_the_gate_can_go_by_confidence() -> None:
     assert labels.kept.tolist() == [True, False, True, True, False, True]
     with pytest.raises(ValueError, match="gate_by=luck is not legal: it must be one of confidence, spread"):
         PseudoLabelConfig(gate_by="luck")
+    with pytest.raises(ValueError, match="gate_by=spread is not legal"):
+        PseudoLabelConfig(registration=False, angles=False, second_pass=False, gate_by="spread")
 
 
 def test_joints_outside_the_crop_weigh_nothing() -> None:
