@@ -1,7 +1,8 @@
 """``handbridge ablate``: variants of rendering and training x seeds, resumable, one table with spread and compute.
 
 Variants that render alike share one dataset. Seeds are the outer loop, so that a run that is stopped early has compared
-all variants, with fewer seeds.
+all variants, with fewer seeds. The same command in a second terminal, or on a second machine that shares the folder,
+takes the steps that the first one has not taken.
 """
 
 import re
@@ -105,7 +106,7 @@ def ablation_steps(cfg: AblateConfig) -> list[Step]:
         for name in cfg.variants:
             if rendered[name] not in steps:
                 steps.append(rendered[name])
-            steps += _trained(cfg, name, seed, rendered[name].out, root)
+            steps += _trained(cfg, name, seed, rendered[name], root)
     return steps
 
 
@@ -116,22 +117,23 @@ def _rendered(cfg: AblateConfig, name: str, known: dict[str, Step]) -> Step:
     out = Path(cfg.out).expanduser() / "data" / name
     config = _compose(cfg, name, "generate", GenerateConfig, [f"out={out}", *own])
     same = repr(replace(config, out=""))
-    step = Step(f"data/{name}", config, generate, out, out / MANIFEST_FILE, GENERATE_FREE_KEYS)
+    step = Step(f"data/{name}", config, generate, out, out / MANIFEST_FILE, GENERATE_FREE_KEYS, ())
     return known.setdefault(same, step)
 
 
-def _trained(cfg: AblateConfig, name: str, seed: int, data: Path, root: Path | None) -> list[Step]:
+def _trained(cfg: AblateConfig, name: str, seed: int, data: Step, root: Path | None) -> list[Step]:
     folder = Path(cfg.out).expanduser() / f"seed-{seed}" / name
     trained = _compose(
-        cfg, name, "pretrain", PretrainConfig, [f"data={data}", f"out={folder}", f"seed={seed}"], ("seed",)
+        cfg, name, "pretrain", PretrainConfig, [f"data={data.out}", f"out={folder}", f"seed={seed}"], ("seed",)
     )
     inner = folder / EVALUATION_FOLDER
     options = [f"checkpoint={folder / MODEL_FILE}", f"dataset={cfg.datasets}", f"root={root}", f"out={inner}"]
     measured = _compose(cfg, name, "evaluate", EvaluateConfig, options)
     place = f"seed-{seed}/{name}"
+    model, metrics = folder / MODEL_FILE, inner / "metrics.json"
     return [
-        Step(place, trained, pretrain, folder, folder / MODEL_FILE, TRAIN_FREE_KEYS),
-        Step(f"{place}/evaluation", measured, evaluate, inner, inner / "metrics.json", ("batch_size", "device")),
+        Step(place, trained, pretrain, folder, model, TRAIN_FREE_KEYS, (data.product,)),
+        Step(f"{place}/evaluation", measured, evaluate, inner, metrics, ("batch_size", "device"), (model,)),
     ]
 
 

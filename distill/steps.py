@@ -1,4 +1,9 @@
-"""Stages run one after another in one folder: each a step that is skipped when its product is there."""
+"""Stages run in one folder, each a step that is skipped when its product is there.
+
+Several processes may run the same steps, on one machine or on many that share the folder: each takes a step that no
+other has taken and whose ``needs`` are there. A step is taken with a lock that its process holds, so that of a process
+that was killed is free at once.
+"""
 
 import json
 import time
@@ -7,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from synth.config import compose_config
 from synth.files import CONFIG_FILE, open_run_folder, written_atomically
 
 TIMES_FILE = "times.json"
+LOCKS = ".locks"
+POLL_SECONDS = 0.5
+"""Between looks at what other processes have finished."""
 C = TypeVar("C")
 
 
@@ -27,6 +36,7 @@ class Step:
         out: Its folder.
         product: The file that is there when it is done.
         free_keys: Options that may differ from those of a finished run.
+        needs: Products of other steps that this one starts from; None for those of all steps before it.
     """
 
     name: str
@@ -35,6 +45,7 @@ class Step:
     out: Path
     product: Path
     free_keys: tuple[str, ...] = ()
+    needs: tuple[Path, ...] | None = None
 
     def is_done(self) -> bool:
         """Whether the product is there.
@@ -60,11 +71,18 @@ def run_steps(steps: Sequence[Step], out: Path, console: Console, after: Callabl
     Raises:
         ValueError: when a step's folder holds another run's config; no step has run by then.
     """
-    done = [step.is_done() for step in steps]
-    for place, (step, is_done) in enumerate(zip(steps, done, strict=True), start=1):
-        _run(step, is_done, f"[{place}/{len(steps)}]", out, console)
+    for step in steps:
+        step.is_done()
+    waiting = list(enumerate(steps, start=1))
+    while waiting:
+        ready = [(place, step) for place, step in waiting if _is_ready(step, steps[: place - 1])]
+        taken = next((n for n in ready if _take(n[1], f"[{n[0]}/{len(steps)}]", out, console)), None)
+        if taken is None:
+            time.sleep(POLL_SECONDS)
+            continue
+        waiting.remove(taken)
         if after is not None:
-            after(step)
+            after(taken[1])
 
 
 def read_times(out: Path) -> dict[str, float]:
@@ -75,10 +93,11 @@ def read_times(out: Path) -> dict[str, float]:
 
 def note_time(out: Path, name: str, seconds: float) -> None:
     """Add to the seconds of a step."""
-    times = read_times(out)
-    times[name] = round(times.get(name, 0.0) + seconds, 1)
-    with written_atomically(out / TIMES_FILE) as partial:
-        partial.write_text(json.dumps(times, indent=2), encoding="utf-8")
+    with _lock(out, TIMES_FILE):
+        times = read_times(out)
+        times[name] = round(times.get(name, 0.0) + seconds, 1)
+        with written_atomically(out / TIMES_FILE) as partial:
+            partial.write_text(json.dumps(times, indent=2), encoding="utf-8")
 
 
 def split_forwarded(arguments: Sequence[str], stages: Collection[str]) -> tuple[list[str], dict[str, list[str]]]:
@@ -120,8 +139,27 @@ def compose_forwarded(
         raise ValueError(f"{stage}: {error}") from error
 
 
-def _run(step: Step, is_done: bool, place: str, out: Path, console: Console) -> None:
-    if is_done:
+def _is_ready(step: Step, before: Sequence[Step]) -> bool:
+    needs = [other.product for other in before] if step.needs is None else step.needs
+    return all(product.is_file() for product in needs)
+
+
+def _take(step: Step, place: str, out: Path, console: Console) -> bool:
+    """Run the step, or find it done; False when another process is at it."""
+    lock = _lock(out, step.name)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    try:
+        _run(step, place, out, console)
+    finally:
+        lock.release()
+    return True
+
+
+def _run(step: Step, place: str, out: Path, console: Console) -> None:
+    if step.is_done():
         spent = read_times(out).get(step.name)
         console.print(f"{place} {step.name}: done before" + (f" in {spent:.0f} s" if spent else ""), markup=False)
         return
@@ -131,3 +169,9 @@ def _run(step: Step, is_done: bool, place: str, out: Path, console: Console) -> 
     seconds = time.perf_counter() - started
     note_time(out, step.name, seconds)
     console.print(f"{place} {step.name}: {seconds:.0f} s", markup=False)
+
+
+def _lock(out: Path, name: str) -> FileLock:
+    folder = out / LOCKS
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{name.replace('/', '-')}.lock")
