@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from synth.config import compose_config
+from synth.dataset.maker import SampleMaker
+from synth.dataset.sample import encode_sample
+from synth.generate import GenerateConfig, generate, maker_settings
 from synth.hand import HandModel, load_hand
 from synth.optional import MissingPartError
 from synth.render import RenderScene, get_renderer
@@ -39,7 +43,15 @@ TORCH_BATCH = 8
 """Scenes in one call of the torch rasteriser on the CPU; its arrays then fit into the caches."""
 CUDA_BATCH = 256
 CUDA_SIZE_PX = 224
-MEMORY_IMAGES = 5_000
+MEMORY_IMAGES, SETTLED_IMAGES = 20_000, 1_000
+"""Images that memory is watched over, and after how many of them the first look is taken: caches are full then."""
+GENERATE = "generate to disk, "
+NO_COMPANY = ("scene.occluder_share=0", "scene.occluder.held_share=0", "scene.second_hand_share=0")
+SCENES = {
+    "one hand": ("scene.arm.on=false", *NO_COMPANY),
+    "arm and thing in front": (*NO_COMPANY, "scene.occluder_share=1"),
+    "as it is by default": (),
+}
 EGL_PACKAGES = "apt-get install libegl1 libgl1 libxrender1"
 
 
@@ -122,21 +134,23 @@ def _cuda_rate(run: Callable[[], object], count: int) -> float:
     return statistics.median(rates[1:])
 
 
-def generation_rate(size_px: int, count: int) -> float:
+def generation_rate(size_px: int, count: int, options: Sequence[str]) -> float:
     """Images per core-second of ``handbridge generate`` from nothing to shards on disk, without its start-up.
 
     The rate is that of the images by which a long run exceeds a short one.
     """
-    short, long = (min(_generation_seconds(size_px, n) for _ in range(2)) for n in (count, 4 * count))
+    short, long = (min(_generation_seconds(size_px, n, options) for _ in range(2)) for n in (count, 4 * count))
     return 3 * count / (long - short)
 
 
-def _generation_seconds(size_px: int, count: int) -> float:
-    from synth.generate import GenerateConfig, generate
+def _config(out: str, size_px: int, count: int, options: Sequence[str]) -> GenerateConfig:
+    sizes = [f"image_size={size_px}", f"num_samples={count}", f"shard_size={count}", "workers=1"]
+    return compose_config("generate", GenerateConfig, [f"out={out}", *sizes, *options])
 
+
+def _generation_seconds(size_px: int, count: int, options: Sequence[str]) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        cfg = GenerateConfig(out=str(Path(folder) / "data"), num_samples=count, image_size=size_px, workers=1)
-        cfg.shard_size = count
+        cfg = _config(str(Path(folder) / "data"), size_px, count, options)
         before = _cpu_seconds()
         generate(cfg)
         return _cpu_seconds() - before
@@ -194,14 +208,15 @@ def main() -> None:
     rates: dict[str, list[float]] = {
         "raster, render only": [],
         "torch rasteriser, depth and ids": [],
-        "generate, end to end to disk": [],
+        **{GENERATE + name: [] for name in SCENES},
         "pyrender 0.1.45": [],
     }
     for size in track(SIZES_PX, "rendering"):
         scenes = draw_scenes(count, size)
         rates["raster, render only"].append(images_per_core_second(get_renderer("raster")().render, scenes))
         rates["torch rasteriser, depth and ids"].append(torch_raster_rate(scenes))
-        rates["generate, end to end to disk"].append(generation_rate(size, 2 * count))
+        for name, options in SCENES.items():
+            rates[GENERATE + name].append(generation_rate(size, 2 * count, options))
         try:
             rates["pyrender 0.1.45"].append(images_per_core_second(StockPyrender(size).render, scenes))
         except (ImportError, OSError, AttributeError) as error:
@@ -216,18 +231,21 @@ def main() -> None:
     console.print(table)
     for note in notes + cuda_lines():
         console.print(note)
-    console.print(memory_line(draw_scenes(count, 224)))
+    console.print(memory_line())
 
 
-def memory_line(scenes: list[RenderScene]) -> str:
-    """Resident memory before and after many images, over and over from the same scenes."""
-    renderer = get_renderer("raster")()
-    for scene in scenes:
-        renderer.render(scene)
-    before = resident_mib()
-    for index in track(range(MEMORY_IMAGES), "memory"):
-        renderer.render(scenes[index % len(scenes)])
-    return f"memory over {MEMORY_IMAGES} images at 224 px: {before:.0f} MiB before, {resident_mib():.0f} MiB after"
+def memory_line() -> str:
+    """Resident memory of a worker of ``generate`` early on and after many images, all scenes different."""
+    maker, early = SampleMaker(maker_settings(_config("", 224, MEMORY_IMAGES, ())), seed=0), float("nan")
+    for index, sample in enumerate(track(maker.samples(0, MEMORY_IMAGES), "memory", total=MEMORY_IMAGES)):
+        encode_sample(sample)
+        if index == SETTLED_IMAGES:
+            early = resident_mib()
+    late = resident_mib()
+    return (
+        f"memory of generate at 224 px: {early:.0f} MiB after {SETTLED_IMAGES} images, {late:.0f} MiB after "
+        f"{MEMORY_IMAGES} ({100 * (late / early - 1):+.1f} %)"
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from synth.scene.forearm import RING_AT_M, Arm, Sleeve
 WRIST_SIGMA = np.array([0.12, 0.16, 0.32])
 """Twist, sideways and bending angle of the wrist in radians; the wrist bends further than it moves sideways."""
 MAX_WRIST = np.array([0.4, 0.4, 1.0])
+SURFACE_ONSET_M = 0.05
+PIGMENT_RGB, BLOOD_RGB = np.array([0.65, 1.0, 1.25]), np.array([-0.5, 1.0, 0.7])
+"""What melanin and blood take from linear RGB, in logarithms, relative to melanin's green."""
 
 
 @dataclass
@@ -24,7 +27,26 @@ def sample_arm(rng: np.random.Generator, ring_size: int, sleeve_share: float) ->
     wrist = np.clip(rng.normal(size=3) * WRIST_SIGMA, -MAX_WRIST, MAX_WRIST)
     girth = float(rng.uniform(0.55, 1.15))
     sleeve = sample_sleeve(rng, ring_size) if rng.random() < sleeve_share else None
-    return Arm(wrist, sample_elbow(rng), girth, sleeve)
+    return Arm(wrist, sample_elbow(rng), girth, *sample_surface(rng, ring_size), sleeve)
+
+
+def sample_surface(rng: np.random.Generator, ring_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Muscles, rings x ring, and mottle, rings x ring x 3; both grow from nothing behind the wrist, so no seam shows.
+
+    The cross-section gets two and three bulges that wander around the arm towards the elbow. Sun, hair and blood vary
+    the colour in patches; the outer side is darker than the inner one.
+    """
+    rings = len(RING_AT_M)
+    onset = np.clip(RING_AT_M / SURFACE_ONSET_M, 0, 1)[:, None]
+    around = 2 * np.pi * np.arange(ring_size) / ring_size
+    wander = np.cumsum(rng.normal(size=(2, rings, 1)) * 0.25, 1) + rng.uniform(0, 2 * np.pi, size=(2, 1, 1))
+    bulges = 0.05 * np.cos(2 * around + wander[0]) + 0.03 * np.cos(3 * around + wander[1])
+    muscles = 1 + onset * (rng.uniform(0.3, 1.3) * bulges + rng.normal(size=(rings, 1)) * 0.015)
+    outer = 0.5 - 0.5 * np.cos(around + rng.uniform(0, 2 * np.pi))
+    pigment = rng.uniform(0, 0.3) * outer + rng.normal(size=(rings, ring_size)) * rng.uniform(0.02, 0.09)
+    blood = rng.normal(size=(rings, 1)) * 0.03
+    mottle = np.exp(-onset[..., None] * (pigment[..., None] * PIGMENT_RGB + blood[..., None] * BLOOD_RGB))
+    return muscles, mottle
 
 
 def sample_elbow(rng: np.random.Generator) -> np.ndarray:

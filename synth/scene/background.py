@@ -20,7 +20,7 @@ PERSON_BEFORE_PHOTO = 0.35
 BEHIND_M = (0.3, 6.0)
 """How far behind the hand a background stands, metres."""
 GRAZING_Z = 0.1
-PAINT_BLUR_PX = (0.2, 2.0)
+PAINT_BLUR_PX = (0.2, 1.4)
 """Sigma that softens what is painted, pixels of a 128 px image: flat colours with hard edges look cut out."""
 LOOKS_DOWN = 0.7
 """Sine of the angle below the horizon from which a camera sees no people and no rooms, but the table or the floor."""

@@ -39,11 +39,14 @@ class Sleeve:
 
 @dataclass(frozen=True)
 class Arm:
-    """How one arm continues the hand: bends as axis-angle (radians), relative girth in the middle, and its sleeve."""
+    """How one arm continues the hand: bends as axis-angle (radians), relative girth in the middle, how muscles change
+    the radius and how skin varies (linear RGB factors), and its sleeve."""
 
     wrist_bend: Float[np.ndarray, "3"]
     elbow_bend: Float[np.ndarray, "3"]
     girth: float
+    muscles: Float[np.ndarray, "rings ring"]
+    mottle: Float[np.ndarray, "rings ring 3"]
     sleeve: Sleeve | None
 
 
@@ -88,12 +91,14 @@ class ArmMesh:
         """The arm's centre line from the wrist to its end, in metres."""
         return hand_verts[self.ring].mean(0) + _centre_line(self._at_m(arm), arm)[1]
 
-    def tint(self, skin_tint: np.ndarray, skin_albedo: np.ndarray, sleeve: Sleeve | None) -> np.ndarray:
+    def tint(self, skin_tint: np.ndarray, skin_albedo: np.ndarray, arm: Arm) -> np.ndarray:
         """Linear RGB factor at each vertex; cloth undoes ``skin_albedo``, the texture's colour at the wrist."""
         tint = np.tile(np.asarray(skin_tint, np.float32), (self._num_hand + self._num_rings * len(self.ring) + 1, 1))
-        if sleeve is not None:
-            cloth = sleeve.colours / np.maximum(skin_albedo, 0.01)
-            first = self._num_hand + SKIN_RINGS * len(self.ring)
+        first = self._num_hand + SKIN_RINGS * len(self.ring)
+        if arm.sleeve is None:
+            tint[first:-1] *= arm.mottle.reshape(-1, 3)
+        else:
+            cloth = arm.sleeve.colours / np.maximum(skin_albedo, 0.01)
             tint[first:-1] = np.repeat(cloth, len(self.ring), 0)
             tint[-1] = cloth[-1]
         return tint
@@ -110,7 +115,9 @@ class ArmMesh:
         at_m = self._at_m(arm)
         swell = arm.girth * np.clip(at_m / 0.17, 0, 1) ** 1.3
         radii = np.stack([1 + 0.75 * swell, 1 + 0.5 * swell])[..., None] * np.ones(len(self.ring))
-        if arm.sleeve is not None:
+        if arm.sleeve is None:
+            radii[:, SKIN_RINGS:] *= arm.muscles
+        else:
             radii[:, SKIN_RINGS:] *= arm.sleeve.width * arm.sleeve.folds
         return at_m, radii
 

@@ -91,14 +91,14 @@ class LimbSampler:
             return Limb(mesh.topology, mesh.close(hand) @ R.T + t, mesh.tint(tint), arm=None)
         arm = sample_arm(rng, len(mesh.ring), self._sleeve_share)
         if like is not None:
-            arm = replace(arm, girth=like.girth, sleeve=like.sleeve)
+            arm = replace(arm, girth=like.girth, muscles=like.muscles, mottle=like.mottle, sleeve=like.sleeve)
         for _ in range(ELBOW_TRIES):
             line_cam = mesh.centre_line(hand, arm) @ R.T + t
             if line_cam[:, 2].min() > NEAREST_ARM_M and not _sees(camera, line_cam[-1]):
                 break
             arm = replace(arm, elbow_bend=sample_elbow(rng))
         topology = mesh.bare if arm.sleeve is None else mesh.sleeved
-        return Limb(topology, mesh.extend(hand, arm) @ R.T + t, mesh.tint(tint, albedo, arm.sleeve), arm)
+        return Limb(topology, mesh.extend(hand, arm) @ R.T + t, mesh.tint(tint, albedo, arm), arm)
 
     def fine(self, limb: Limb) -> Limb:
         """The limb as it is drawn: with four triangles for each where the images are large, else as it is."""

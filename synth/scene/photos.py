@@ -13,6 +13,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 SHORT_SIDE_PX = 320
 """Photos are kept reduced to this, as JPEG: memory stays small, and a crop costs a millisecond."""
 
+CROP_SHARE = 0.5, 1.0
+"""Side of a crop as a share of the photo's short side; a smaller one, enlarged, is softer than any real background."""
+
 
 def list_photos(folder: str, key: str = "background_dir") -> list[Path]:
     """The pictures of a folder and the folders in it, sorted by path.
@@ -53,7 +56,7 @@ class Photos:
         """A crop, perhaps flipped, of random size, brightness and contrast."""
         photo = self.whole(rng)
         height, width = photo.shape[:2]
-        side = int(rng.uniform(0.3, 1.0) * min(height, width))
+        side = int(rng.uniform(*CROP_SHARE) * min(height, width))
         top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
         crop = photo[top : top + side, left : left + side]
         if rng.random() < 0.5:

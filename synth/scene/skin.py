@@ -15,6 +15,9 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 PALENESS, MOST_PALENESS = (0.15, 0.5), (0.75, 1.35)
 """Exponents that are drawn, and the factors that they are kept within: a dark hand's palm would turn grey."""
 CHANNEL_SPREAD = 0.03
+MELANIN = -0.12, 0.22
+"""Mean and sigma, in logarithms of green, on top of the painted skins: those are darker and yellower than photographed
+ones. The mean was chosen so that the median L of CIELAB comes near that of hands in photographs to adapt to."""
 SUFFIXES = (".webp", ".png", ".jpg")
 
 
@@ -75,7 +78,7 @@ def sample_tint(rng: np.random.Generator, albedo: Float[np.ndarray, "3"]) -> Flo
         rng: Source of all randomness.
         albedo: The skin's mean linear RGB.
     """
-    melanin = rng.normal() * 0.22
+    melanin = rng.normal(*MELANIN)
     blood = rng.normal() * 0.07
     factor = np.exp(-melanin * np.array([0.65, 1.0, 1.25]) + blood * np.array([0.5, -1.0, -0.7]))
     grey = max(float(albedo @ LUMINANCE), 1e-3)

@@ -15,7 +15,7 @@ from synth.render.renderer import RenderOutput, RenderScene
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dataset.md"
 ROWS = re.findall(r"^\| (.+) \| `(\S+=\S+)` \| `(.+)` \|$", DOCUMENT.read_text(), re.M)
-SAMPLES = 80
+SAMPLES = 140
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from synth.scene.cut_wrist import CutWrist
 from synth.scene.forearm import FOREARM, SLEEVE, Arm, ArmMesh, turns_about
 from synth.scene.wrist_ring import boundary_loop, find_wrist_ring
 
-STRAIGHT = Arm(np.zeros(3), np.zeros(3), 1.0, None)
+STRAIGHT = Arm(np.zeros(3), np.zeros(3), 1.0, np.ones((1, 1)), np.ones((1, 1, 3)), None)
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +112,19 @@ def test_cloth_has_its_own_colour_whatever_the_skin(mesh):
     arm = sample_arm(rng, len(mesh.ring), sleeve_share=1.0)
     assert arm.sleeve is not None
     albedo = np.array([0.3, 0.1, 0.05])
-    tint = mesh.tint(np.ones(3), albedo, arm.sleeve)
+    tint = mesh.tint(np.ones(3), albedo, arm)
     assert np.allclose(tint[-1] * albedo, arm.sleeve.colours[-1], atol=1e-6)
-    assert (mesh.tint(np.ones(3), albedo, None) == 1).all()
+    bare = mesh.tint(np.ones(3), albedo, dataclasses.replace(arm, sleeve=None))
+    assert (bare[: -len(arm.mottle) * len(mesh.ring) - 1] == 1).all()
+
+
+def test_skin_of_the_arm_varies_from_behind_the_wrist_on(mesh):
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        arm = sample_arm(rng, len(mesh.ring), sleeve_share=0.0)
+        assert (arm.muscles[0] == 1).all() and (arm.mottle[0] == 1).all()
+        assert arm.muscles.min() > 0.75 and arm.muscles.max() < 1.25
+        assert arm.mottle.min() > 0.4 and arm.mottle.max() < 1.6 and np.ptp(arm.mottle[-1]) > 0
 
 
 def test_sleeve_share_is_kept():
