@@ -1,4 +1,4 @@
-"""``handbridge preview``: one HTML file that shows what a dataset contains."""
+"""``handbridge preview``: one HTML file that shows what a dataset contains, or one picture of images and depth."""
 
 import base64
 import io
@@ -22,14 +22,15 @@ from synth.statistics import COUNTED, SampleStatistics, counts, sample_statistic
 
 TILE_PX = 160
 COLUMNS = 8
+PICTURE_SUFFIXES = (".jpg", ".jpeg")
 
 
 @dataclass
 class PreviewConfig:
-    """Show a dataset in one HTML file: pictures, depth, masks, and what it is made of."""
+    """Show a dataset in one HTML file: pictures, depth, masks, what it is made of; or images and depth in a JPEG."""
 
     data: str = required("folder of the dataset")
-    out: str = required("the HTML file to write")
+    out: str = required("the file to write: .html, or .jpg for a picture alone")
     num_shown: int = option(48, "images on the contact sheet")
     num_counted: int = option(2000, "samples that the distributions are counted over")
 
@@ -51,6 +52,10 @@ def preview(cfg: PreviewConfig) -> Path:
         raise ValueError(f"out={out} is a folder; give the name of an HTML file")
     require_writable(out.parent)
     shown = [store[i] for i in _spread(len(store), cfg.num_shown)]
+    if out.suffix.lower() in PICTURE_SUFFIXES:
+        with written_atomically(out) as partial:
+            partial.write_bytes(_jpeg(_with_depth(shown)))
+        return out
     statistics = [sample_statistics(store[i]) for i in _spread(len(store), cfg.num_counted)]
     page = Environment(autoescape=True).from_string(PAGE).render(
         data=cfg.data,
@@ -86,6 +91,12 @@ def colour_parts(segmentation: np.ndarray) -> np.ndarray:
 def _overlay(sample: HandSample) -> np.ndarray:
     scale = max(1.0, TILE_PX / len(sample.rgb))
     return draw_skeleton(sample.rgb, sample.joints_px, visible=sample.visible, scale=scale)
+
+
+def _with_depth(samples: list[HandSample]) -> np.ndarray:
+    """Images as they are, each with its depth on the right."""
+    tiles = [tile for sample in samples for tile in (sample.rgb, colour_depth(sample.depth_m))]
+    return contact_sheet(tiles, columns=COLUMNS, tile_px=TILE_PX)
 
 
 def _layer_tiles(samples: list[HandSample]) -> list[np.ndarray]:
@@ -160,8 +171,12 @@ def _plot(draw: Callable[[Figure, list[SampleStatistics]], None], statistics: li
 
 
 def _jpeg_uri(image: np.ndarray) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(_jpeg(image)).decode()
+
+
+def _jpeg(image: np.ndarray) -> bytes:
     encoded = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
+    return encoded.tobytes()
 
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Dataset {{ data }}</title>

@@ -1,6 +1,8 @@
+import cv2
 import numpy as np
 
-from synth.report import colour_depth, colour_parts, main
+from synth.dataset import SampleStore
+from synth.report import COLUMNS, TILE_PX, colour_depth, colour_parts, main
 from synth.statistics import finger_flexion_deg, palm_normal, sample_statistics
 from tests.synth.dataset.conftest import dataset, make_sample  # noqa: F401
 
@@ -12,6 +14,16 @@ def test_the_preview_is_one_file_with_pictures_and_counts(dataset, tmp_path):  #
     assert page.count("data:image/") == 6
     assert "gesture:fist" in page and "7 in 3 shards" in page and "a licence" in page
     assert "http" not in page
+
+
+def test_a_picture_shows_each_image_beside_its_depth(dataset, tmp_path):  # noqa: F811
+    out = tmp_path / "gallery.jpg"
+    assert main([f"data={dataset}", f"out={out}", "num_shown=5"]) == 0
+    sheet, store = cv2.imread(str(out))[..., ::-1].astype(float), SampleStore(dataset)
+    assert sheet.shape == (2 * TILE_PX, COLUMNS * TILE_PX, 3)
+    for place, shown in enumerate((store[0].rgb, colour_depth(store[0].depth_m))):
+        tile = cv2.resize(sheet[:TILE_PX, place * TILE_PX : (place + 1) * TILE_PX], shown.shape[1::-1])
+        assert np.abs(tile - shown).mean() < 12
 
 
 def test_a_missing_dataset_is_one_line(tmp_path, capsys):
