@@ -30,7 +30,7 @@ def paint_person(rng: np.random.Generator, image: UInt8[np.ndarray, "side side 3
     share = cv2.GaussianBlur(cover, (0, 0), sigma).astype(np.float32)[..., None] / 255
     # blurred with their cover, so that the black around the person does not bleed in
     colour = cv2.GaussianBlur(layer * light, (0, 0), sigma) / np.maximum(share, 1e-3)
-    image[:] = np.clip(image + share * (colour - image), 0, 255).astype(np.uint8)
+    image[:] = (image + share * (np.clip(colour, 0, 255) - image)).astype(np.uint8)
 
 
 class _Painter:
