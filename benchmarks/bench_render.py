@@ -236,7 +236,7 @@ def main() -> None:
 
 def memory_line() -> str:
     """Resident memory of a worker of ``generate`` early on and after many images, all scenes different."""
-    maker, early = SampleMaker(maker_settings(_config("", 224, MEMORY_IMAGES, ())), seed=0), float("nan")
+    maker, early = SampleMaker(maker_settings(_config("unused", 224, MEMORY_IMAGES, ())), seed=0), float("nan")
     for index, sample in enumerate(track(maker.samples(0, MEMORY_IMAGES), "memory", total=MEMORY_IMAGES)):
         encode_sample(sample)
         if index == SETTLED_IMAGES:
