@@ -5,6 +5,7 @@ other has taken and whose ``needs`` are there. A step is taken with a lock that 
 that was killed is free at once.
 """
 
+import gc
 import json
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -166,6 +167,7 @@ def _run(step: Step, place: str, out: Path, console: Console) -> None:
     console.print(f"{place} {step.name} ...", markup=False)
     started = time.perf_counter()
     step.run(step.config)
+    gc.collect()  # Lightning's trainer and its parts hold each other, and with them the dataset in memory
     seconds = time.perf_counter() - started
     note_time(out, step.name, seconds)
     console.print(f"{place} {step.name}: {seconds:.0f} s", markup=False)
