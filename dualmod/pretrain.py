@@ -2,21 +2,26 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dualmod.checkpoint import choose_device, load_network, save_network
 from dualmod.data.augment import AugmentConfig
+from dualmod.data.contrast_views import ContrastView
 from dualmod.data.hands import Hands
 from dualmod.data.streamed import STREAM, StreamedHands, render_config
-from dualmod.data.synthetic import PairedBatches, SyntheticHands
+from dualmod.data.synthetic import SyntheticHands
 from dualmod.held_out import held_out_error
+from dualmod.methods.batches import method_heads, step_batches
+from dualmod.methods.config import PretrainMethod
+from dualmod.methods.contrast_phase import contrast_objective
 from dualmod.network.model import DualModalityNet, NetworkConfig
-from dualmod.objective import MethodConfig, objective
+from dualmod.objective import Head, objective
 from dualmod.training import OptimizerConfig, TrainingModule, run_training
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder, require_folder, written_atomically
@@ -43,7 +48,7 @@ class PretrainConfig:
     overwrite: bool = option(False, "delete what another run left in out")
     generate: dict[str, Any] = option({}, "data=stream: options of generate, as generate.KEY=VALUE")
     network: NetworkConfig = option(NetworkConfig(), "the network")
-    method: MethodConfig = option(MethodConfig(), "what is trained")
+    method: PretrainMethod = option(PretrainMethod(), "what is trained")
     optimizer: OptimizerConfig = option(OptimizerConfig(), "the optimizer")
     augment: AugmentConfig = option(AugmentConfig(), "augmentation of the views")
 
@@ -53,20 +58,30 @@ class PretrainConfig:
         check(self.loader_workers >= 0, "loader_workers", self.loader_workers, "0 or more")
         check(0 < self.holdout < 1, "holdout", self.holdout, "between 0 and 1")
         check(not self.generate or self.data == STREAM, "data", self.data, f"{STREAM} where generate.KEY is given")
-        least = 2 if self.method.contrast_weight > 0 else 1
+        least = self.method.least_batch
         check(self.batch_size >= least, "batch_size", self.batch_size, f"{least} or more with this method")
+        known = self.data != STREAM or not self.method.needs_all_poses
+        check(known, "data", self.data, "a dataset made by generate: this method compares all poses before it starts")
+        undone = self.method.phase.share > 0 and self.method.phase.undo_geometry
+        dims = self.network.embedding_dims
+        check(
+            dims % 2 == 0 or not undone, "network.embedding_dims", dims, "even with this method: it is read as points"
+        )
 
 
 class PretrainModule(TrainingModule):
-    """The objective on pairs of views."""
+    """The objective on pairs of views, and contrast on views without labels."""
 
-    def __init__(self, net: DualModalityNet, config: PretrainConfig):
+    def __init__(self, net: DualModalityNet, config: PretrainConfig, heads: Sequence[Head] = ()):
         super().__init__(config.optimizer, config.max_steps)
         self.net, self.method = net, config.method
+        self.heads = nn.ModuleList(heads)  # type: ignore[arg-type]
 
     def losses(self, batch: Any, step: int) -> dict[str, Tensor]:
         view, view_plus = batch
-        return objective(self.net, view, view_plus, self.method)
+        if isinstance(view, ContrastView):
+            return contrast_objective(self.net, view, view_plus, self.method.phase)
+        return objective(self.net, view, view_plus, self.method, *self.heads)
 
 
 def pretrain(config: PretrainConfig) -> Path:
@@ -83,16 +98,20 @@ def pretrain(config: PretrainConfig) -> Path:
     hands = open_hands(config)
     torch.manual_seed(config.seed)
     net = load_network(config.init, "init") if config.init else DualModalityNet(config.network)
+    augment = replace(config.augment, crop_px=net.config.image_size)
+    batches = step_batches(
+        config.method, hands, augment,
+        max_steps=config.max_steps, batch_size=config.batch_size, seed=config.seed, device=config.device,
+    )  # fmt: skip
+    heads = method_heads(config.method, hands, net.config.decoder_width, config.seed)
     out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
     model_file = out / MODEL_FILE
     if model_file.exists():
         return model_file
     started = time.perf_counter()
-    augment = replace(config.augment, crop_px=net.config.image_size)
-    batches = PairedBatches(hands, augment, steps=config.max_steps, batch_size=config.batch_size, seed=config.seed)
     run_training(
-        PretrainModule(net, config),
-        batches.__getitem__,
+        PretrainModule(net, config, heads),
+        batches,
         out,
         device=device,
         seed=config.seed,
@@ -113,10 +132,14 @@ def open_hands(config: PretrainConfig) -> Hands:
 
     Raises:
         FileNotFoundError: when the dataset, or a file that a render needs, is missing.
-        ValueError: when it is damaged or too small, or an option of ``generate`` is illegal.
+        ValueError: when it is damaged or too small, holds no depth where the method needs it, or an option of
+            ``generate`` is illegal.
     """
     if config.data != STREAM:
-        return SyntheticHands(require_folder(config.data, "data"), cache_gb=config.cache_gb, holdout=config.holdout)
+        hands = SyntheticHands(require_folder(config.data, "data"), cache_gb=config.cache_gb, holdout=config.holdout)
+        if config.method.depth_branch and not hands[0].closeness.any():
+            raise ValueError(f"data={config.data} holds no depth (sample 0), which this method needs; take source_only")
+        return hands
     num_samples = config.max_steps * config.batch_size
     return StreamedHands(render_config(config.generate), num_samples=num_samples, holdout=config.holdout)
 

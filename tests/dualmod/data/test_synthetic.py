@@ -144,3 +144,13 @@ def test_held_out_batches_cover_the_split_and_are_never_random(hands):
     assert all(torch.equal(a.rgb, b.rgb) for a, b in zip(first, again, strict=True))
     expected = torch.from_numpy(hands[12].joints_depth)
     torch.testing.assert_close(first[1].joints_depth[0], expected)
+
+
+def test_repeated_samples_stand_side_by_side_with_their_own_crops(hands):
+    batches = PairedBatches(hands, AugmentConfig(crop_px=32), steps=2, batch_size=2, seed=0, repeats=2)
+    once = PairedBatches(hands, AugmentConfig(crop_px=32), steps=2, batch_size=2, seed=0)
+    a, b = once.indices(1)
+    assert batches.indices(1) == [a, a, b, b]
+    view, _ = batches[1]
+    assert len(view) == 4 and torch.equal(view.joints_depth[0], view.joints_depth[1])
+    assert not torch.equal(view.joints_uv[0], view.joints_uv[1])
