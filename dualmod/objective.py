@@ -12,6 +12,7 @@ from dualmod.losses.nt_xent import nt_xent
 from dualmod.losses.supervision import SupervisionConfig, supervision_loss
 from dualmod.network.model import DualModalityNet, Latent
 from dualmod.prediction import Prediction
+from dualmod.whole_batch import Gather, unchanged
 from synth.config import check, option
 
 
@@ -38,7 +39,9 @@ class MethodConfig:
         )  # fmt: skip
 
 
-def objective(net: DualModalityNet, view: HandBatch, view_plus: HandBatch, config: MethodConfig) -> dict[str, Tensor]:
+def objective(
+    net: DualModalityNet, view: HandBatch, view_plus: HandBatch, config: MethodConfig, *, gather: Gather = unchanged
+) -> dict[str, Tensor]:
     """The weighted losses of one step by name (Lin et al. 2023, Eq. 7): their sum is what is minimised.
 
     All latents of a modality run through its encoder in one batch, and all modalities through the decoder in one:
@@ -49,6 +52,7 @@ def objective(net: DualModalityNet, view: HandBatch, view_plus: HandBatch, confi
         view: x and its depth, with labels.
         view_plus: x+ and its depth: the same crops under another texture.
         config: Branches and weights.
+        gather: Takes rows of this batch to those of the whole one; contrastive terms compare the latter.
     """
     pair = [view, view_plus]
     count = len(view)
@@ -72,7 +76,7 @@ def objective(net: DualModalityNet, view: HandBatch, view_plus: HandBatch, confi
     labels = _cat(view, view)
     losses = {f"supervision_{n}": supervision_loss(p, labels, config.supervision) for n, p in predictions.items()}
     if config.contrast_weight > 0:
-        losses |= _contrast(predictions, count, config)
+        losses |= _contrast(predictions, count, config, gather)
     left_logits = net.handedness(encoded.pooled[-len(mirrored) :])[:, 0]
     right_logits = predictions["rgb"].handedness_logit
     # Each hand counts half, however few of the images are mirrored: softplus is the binary cross-entropy.
@@ -85,10 +89,12 @@ def mirrored_rows(rgb: Float[Tensor, "batch 3 side side"], share: float) -> Floa
     return rgb[: max(1, round(share * len(rgb)))].flip(-1)
 
 
-def _contrast(predictions: dict[str, Prediction], count: int, config: MethodConfig) -> dict[str, Tensor]:
+def _contrast(
+    predictions: dict[str, Prediction], count: int, config: MethodConfig, gather: Gather
+) -> dict[str, Tensor]:
     """eta(R, R+) + eta(D, D+) + eta(R, F) + eta(R+, F+), Eq. 4 and 5, as far as the branches are there."""
-    first = {name: p.embedding[:count] for name, p in predictions.items()}
-    plus = {name: p.embedding[count:] for name, p in predictions.items()}
+    first = {name: gather(p.embedding[:count]) for name, p in predictions.items()}
+    plus = {name: gather(p.embedding[count:]) for name, p in predictions.items()}
     pairs = {"rgb_rgb": (first["rgb"], plus["rgb"])}
     if "depth" in predictions:
         pairs["depth_depth"] = (first["depth"], plus["depth"])
