@@ -14,6 +14,7 @@ from dualmod.losses.nt_xent import nt_xent
 from dualmod.losses.supervision import SupervisionConfig, supervision_loss
 from dualmod.network.model import DualModalityNet, Latent
 from dualmod.prediction import Prediction
+from dualmod.whole_batch import Gather, unchanged
 from synth.config import check, option
 
 PAIRS = {
@@ -86,11 +87,13 @@ class Passes:
         latents: By branch: ``rgb``, and ``depth`` and ``fused`` where they run.
         predictions: By branch.
         labels: Of both views.
+        gather: Takes rows of this batch to those of the whole one.
     """
 
     latents: dict[str, Latent]
     predictions: dict[str, Prediction]
     labels: HandBatch
+    gather: Gather = unchanged
 
 
 Head = Callable[[Passes], dict[str, Tensor]]
@@ -98,7 +101,12 @@ Head = Callable[[Passes], dict[str, Tensor]]
 
 
 def objective(
-    net: DualModalityNet, view: HandBatch, view_plus: HandBatch, config: MethodConfig, *heads: Head
+    net: DualModalityNet,
+    view: HandBatch,
+    view_plus: HandBatch,
+    config: MethodConfig,
+    *heads: Head,
+    gather: Gather = unchanged,
 ) -> dict[str, Tensor]:
     """The weighted losses of one step by name (Lin et al. 2023, Eq. 7): their sum is what is minimised.
 
@@ -111,6 +119,7 @@ def objective(
         view_plus: x+ and its depth: the same crops under another texture.
         config: Branches and weights.
         heads: Losses of other methods, added to these.
+        gather: Takes rows of this batch to those of the whole one; contrastive terms compare the latter.
     """
     count = len(view)
     # The second view's depth is an input with faults; the target of both views is the clean one.
@@ -136,12 +145,12 @@ def objective(
     predictions = {n: decoded[slice(2 * count * k, 2 * count * (k + 1))] for k, n in enumerate(names)}
     if not net.config.shared_projector:
         predictions = {n: replace(p, embedding=net.embed(latents[n].pooled, n)) for n, p in predictions.items()}
-    losses = _supervision(predictions, labels, config) | _contrast(predictions, count, config)
+    losses = _supervision(predictions, labels, config) | _contrast(predictions, count, config, gather)
     if config.alignment_weight > 0:
         aligned = feature_alignment(latents["rgb"].laterals, latents["depth"].laterals)
         losses["alignment"] = config.alignment_weight * aligned
     for head in heads:
-        losses |= head(Passes(latents, predictions, labels))
+        losses |= head(Passes(latents, predictions, labels, gather))
     left_logits = net.handedness(encoded.pooled[-len(mirrored) :])[:, 0]
     right_logits = predictions["rgb"].handedness_logit
     # Each hand counts half, however few of the images are mirrored: softplus is the binary cross-entropy.
@@ -164,10 +173,13 @@ def _supervision(predictions: dict[str, Prediction], labels: HandBatch, config: 
     }
 
 
-def _contrast(predictions: dict[str, Prediction], count: int, config: MethodConfig) -> dict[str, Tensor]:
+def _contrast(
+    predictions: dict[str, Prediction], count: int, config: MethodConfig, gather: Gather
+) -> dict[str, Tensor]:
     """eta(R, R+) + eta(D, D+) + eta(R, F) + eta(R+, F+), Eq. 4 and 5; as a control eta(R, D) + eta(R+, D+)."""
-    first = {name: p.embedding[:count] for name, p in predictions.items()}
-    plus = {name: p.embedding[count:] for name, p in predictions.items()}
+    branches = sorted({branch for term in config.contrast_terms for branch in PAIRS[term]})
+    first = {name: gather(predictions[name].embedding[:count]) for name in branches}
+    plus = {name: gather(predictions[name].embedding[count:]) for name in branches}
     pairs: dict[str, tuple[Tensor, Tensor]] = {}
     for term in config.contrast_terms:
         one, other = PAIRS[term][0], PAIRS[term][-1]

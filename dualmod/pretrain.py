@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from dualmod.methods.config import PretrainMethod
 from dualmod.methods.contrast_phase import contrast_objective
 from dualmod.network.model import DualModalityNet, NetworkConfig
 from dualmod.objective import Head, objective
-from dualmod.training import OptimizerConfig, TrainingModule, run_training
+from dualmod.ranks import Ranks, launched_ranks
+from dualmod.training import EngineConfig, run_training
+from dualmod.training_module import OptimizerConfig, TrainingModule
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder, require_folder, written_atomically
 
@@ -38,7 +40,10 @@ class PretrainConfig:
     seed: int = option(0, "seed of weights, order and augmentation")
     init: str = option("", "checkpoint to start from instead of the backbones' own weights")
     max_steps: int = option(800, "optimisation steps")
-    batch_size: int = option(16, "samples in a step, each seen in two views")
+    batch_size: int = option(16, "samples in a step over all ranks, each seen in two views")
+    batch_blocks: int = option(
+        0, "parts of a batch that draw their augmentation apart, a multiple of the ranks; 0: one a rank"
+    )
     holdout: float = option(0.04, "share of the dataset that is kept out for testing")
     save_every: int = option(100, "steps between checkpoints to resume from")
     loader_workers: int = option(1, "processes that read and augment")
@@ -50,6 +55,7 @@ class PretrainConfig:
     network: NetworkConfig = option(NetworkConfig(), "the network")
     method: PretrainMethod = option(PretrainMethod(), "what is trained")
     optimizer: OptimizerConfig = option(OptimizerConfig(), "the optimizer")
+    engine: EngineConfig = option(EngineConfig(), "precision, compilation, accumulation, averaged weights")
     augment: AugmentConfig = option(AugmentConfig(), "augmentation of the views")
 
     def __post_init__(self) -> None:
@@ -67,31 +73,42 @@ class PretrainConfig:
         check(
             dims % 2 == 0 or not undone, "network.embedding_dims", dims, "even with this method: it is read as points"
         )
+        check(self.batch_blocks >= 0, "batch_blocks", self.batch_blocks, "0 or more")
+        self.engine.check_split(self.batch_size, Ranks())
 
 
 class PretrainModule(TrainingModule):
     """The objective on pairs of views, and contrast on views without labels."""
 
     def __init__(self, net: DualModalityNet, config: PretrainConfig, heads: Sequence[Head] = ()):
-        super().__init__(config.optimizer, config.max_steps)
+        optimizer = config.optimizer.for_batch(config.batch_size)
+        super().__init__(optimizer, config.max_steps, config.engine.accumulate)
         self.net, self.method = net, config.method
         self.heads = nn.ModuleList(heads)  # type: ignore[arg-type]
 
     def losses(self, batch: Any, step: int) -> dict[str, Tensor]:
         view, view_plus = batch
         if isinstance(view, ContrastView):
-            return contrast_objective(self.net, view, view_plus, self.method.phase)
-        return objective(self.net, view, view_plus, self.method, *self.heads)
+            return contrast_objective(self.net, view, view_plus, self.method.phase, gather=self.whole_batch)
+        return objective(self.net, view, view_plus, self.method, *self.heads, gather=self.whole_batch)
+
+    def compiled_parts(self) -> list[nn.Module]:
+        encoders = (self.net.rgb_encoder, self.net.depth_encoder)
+        stages = [stage for encoder in encoders for stage in encoder.stages]
+        return [*stages, self.net.rgb_neck, self.net.depth_neck, self.net.decoder]
 
 
 def pretrain(config: PretrainConfig) -> Path:
     """Train, and leave ``model.safetensors``, ``metrics.json``, ``metrics.jsonl`` and ``last.ckpt`` in ``out``.
 
-    A finished run is left as it is; an interrupted one goes on from its last checkpoint.
+    A finished run is left as it is; an interrupted one goes on from its last checkpoint. Under torchrun the ranks share
+    each batch; rank 0 writes the files, and the others return before it has.
 
     Returns:
         The checkpoint's path.
     """
+    ranks = launched_ranks()
+    blocks = _blocks(config, ranks)
     device = choose_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -102,6 +119,7 @@ def pretrain(config: PretrainConfig) -> Path:
     batches = step_batches(
         config.method, hands, augment,
         max_steps=config.max_steps, batch_size=config.batch_size, seed=config.seed, device=config.device,
+        blocks=blocks, ranks=ranks,
     )  # fmt: skip
     heads = method_heads(config.method, hands, net.config.decoder_width, config.seed)
     out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
@@ -109,7 +127,7 @@ def pretrain(config: PretrainConfig) -> Path:
     if model_file.exists():
         return model_file
     started = time.perf_counter()
-    run_training(
+    report = run_training(
         PretrainModule(net, config, heads),
         batches,
         out,
@@ -118,13 +136,33 @@ def pretrain(config: PretrainConfig) -> Path:
         save_every=config.save_every,
         loader_workers=config.loader_workers,
         description="pretrain",
+        engine=config.engine,
+        ranks=ranks,
     )
-    metrics = {"seconds": round(time.perf_counter() - started, 1), "steps": config.max_steps}
+    if ranks.rank > 0:
+        return model_file
+    metrics = {"seconds": round(time.perf_counter() - started, 1), "steps": config.max_steps, **asdict(report)}
     metrics |= held_out_error(net.to(device), hands)
     with written_atomically(out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2))
     save_network(model_file, net, {"stage": "pretrain", "seed": config.seed, **hands.notes, **metrics})
     return model_file
+
+
+def _blocks(config: PretrainConfig, ranks: Ranks) -> int:
+    """Parts of a batch that draw their augmentation apart.
+
+    Raises:
+        ValueError: when batch, blocks, micro-batches and ranks don't divide, or something needs one process or CUDA.
+    """
+    blocks = config.batch_blocks or ranks.count
+    config.engine.check_split(config.batch_size, ranks)
+    check(blocks % ranks.count == 0, "batch_blocks", blocks, f"a multiple of the {ranks.count} ranks")
+    check(config.batch_size % blocks == 0, "batch_blocks", blocks, f"a divisor of batch_size={config.batch_size}")
+    check(not (config.overwrite and ranks.count > 1), "overwrite", "true", "false under torchrun: delete out first")
+    on_cuda = choose_device(config.device).type == "cuda"
+    check(on_cuda or not config.engine.sync_batchnorm, "engine.sync_batchnorm", "true", "false without CUDA")
+    return blocks
 
 
 def open_hands(config: PretrainConfig) -> Hands:

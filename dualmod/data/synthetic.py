@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from dualmod.data.augment import CLOSENESS_STEPS, AugmentConfig, LabelledHand, augment_pair, plain_crops
 from dualmod.data.batch import HandBatch, closeness
 from dualmod.data.hands import Hands
+from dualmod.ranks import Ranks
 from synth.conventions import HAND_PARTS, LEFT, REFERENCE_BONE, ROOT_JOINT
 from synth.dataset import HandSample, SampleStore, iterate
 
@@ -127,6 +128,22 @@ class PairedBatches(Dataset):
             raise IndexError(f"step {step} of {self.steps}")
         rng = np.random.default_rng([self.seed, step, 1])
         return augment_pair(self.hands.rows(self.indices(step)), self.config, rng)
+
+    def part(self, step: int, blocks: int, ranks: Ranks) -> tuple[HandBatch, HandBatch]:
+        """The rows of ``step`` that one of ``ranks`` takes, when they are cut into ``blocks`` equal blocks.
+
+        Each block draws its augmentation from a generator of its own, so that a rank makes no rows but its own: the
+        whole batch is a pure function of the seed, the step and ``blocks``, whoever shares it. One block is the item.
+        """
+        if blocks == 1:
+            return self[step]
+        own, size = blocks // ranks.count, self.repeats * self.batch_size // blocks
+        indices, pairs = self.indices(step), []
+        for block in range(ranks.rank * own, (ranks.rank + 1) * own):
+            rng = np.random.default_rng([self.seed, step, 1, block])
+            pairs.append(augment_pair(self.hands.rows(indices[block * size : (block + 1) * size]), self.config, rng))
+        view, view_plus = zip(*pairs, strict=True)
+        return HandBatch.cat(view), HandBatch.cat(view_plus)
 
     def indices(self, step: int) -> list[int]:
         """Dataset indices of the batch of ``step``."""

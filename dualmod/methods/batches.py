@@ -17,6 +17,10 @@ from dualmod.methods.config import PretrainMethod
 from dualmod.methods.contrast_phase import ContrastPhaseConfig
 from dualmod.methods.pose_classes import PoseClasses, fit_centres
 from dualmod.predictor import Predictor
+from dualmod.ranks import Ranks
+from dualmod.whole_batch import micro_batch
+
+ALONE = Ranks()
 
 
 def step_batches(
@@ -28,6 +32,8 @@ def step_batches(
     batch_size: int,
     seed: int,
     device: str = "auto",
+    blocks: int = 1,
+    ranks: Ranks = ALONE,
 ) -> Callable[[int], Any]:
     """The batch of a step, a pure function of it: two ``ContrastView`` in the first phase, two ``HandBatch`` after it.
 
@@ -39,6 +45,8 @@ def step_batches(
         batch_size: Samples of a step.
         seed: Seed of order and augmentation.
         device: Where poses of photos are predicted.
+        blocks: Parts of a batch of renders that draw their augmentation apart.
+        ranks: This process among those that share each batch; it gets its own rows.
 
     Raises:
         FileNotFoundError: when photos, or the network that predicts their poses, are missing.
@@ -47,7 +55,7 @@ def step_batches(
     paired = PairedBatches(hands, augment, steps=max_steps, batch_size=batch_size, seed=seed, repeats=method.repeats)
     first = method.phase.steps(max_steps)
     if first == 0:
-        return paired.__getitem__
+        return lambda step: paired.part(step, blocks, ranks)
     renders, photos = method.phase.rows(batch_size)
     sources: list[tuple[Pictures, int]] = []
     if renders:
@@ -55,7 +63,13 @@ def step_batches(
     if photos:
         sources.append((_photos(method.phase, device), photos))
     contrast = ContrastBatches(sources, augment, turn_rad=method.phase.turn_rad, shift=method.phase.shift, seed=seed)
-    return lambda step: contrast(step) if step < first else paired[step]
+
+    def of_step(step: int) -> Any:
+        if step >= first:
+            return paired.part(step, blocks, ranks)
+        return micro_batch(contrast(step), ranks.rank, ranks.count)
+
+    return of_step
 
 
 def method_heads(method: PretrainMethod, hands: Hands, width: int, seed: int) -> list[PoseClasses]:
