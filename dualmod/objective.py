@@ -78,6 +78,11 @@ class MethodConfig:
         return tuple(self.contrast) if self.contrast_weight > 0 else ()
 
 
+def unchanged(rows: Tensor) -> Tensor:
+    """The rows of a batch that is not split."""
+    return rows
+
+
 @dataclass(frozen=True)
 class Passes:
     """What the network made of both views; rows of the first view stand before those of the second.
@@ -86,11 +91,18 @@ class Passes:
         latents: By branch: ``rgb``, and ``depth`` and ``fused`` where they run.
         predictions: By branch.
         labels: Of both views.
+        gather: Takes rows of one view to those of the whole batch, where that is split.
     """
 
     latents: dict[str, Latent]
     predictions: dict[str, Prediction]
     labels: HandBatch
+    gather: Callable[[Tensor], Tensor] = unchanged
+
+    def of_whole_batch(self, rows: Tensor) -> Tensor:
+        """Rows of both views here to those of the whole batch, first views first."""
+        count = len(rows) // 2
+        return torch.cat([self.gather(rows[:count]), self.gather(rows[count:])])
 
 
 Head = Callable[[Passes], dict[str, Tensor]]

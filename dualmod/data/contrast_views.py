@@ -39,6 +39,9 @@ class ContrastView:
     def __len__(self) -> int:
         return len(self.rgb)
 
+    def __getitem__(self, rows: slice) -> "ContrastView":
+        return ContrastView(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
     def to(self, device: torch.device | str) -> "ContrastView":
         """The views on another device (Lightning calls it)."""
         return ContrastView(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})

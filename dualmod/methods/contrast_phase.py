@@ -4,6 +4,7 @@ It takes the first ``share`` of the run's steps; the rest is supervised fine-tun
 through both.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from dualmod.losses.equivariance import undo_geometry
 from dualmod.losses.pose_weights import pose_weights
 from dualmod.losses.weighted_nt_xent import weighted_nt_xent
 from dualmod.network.model import DualModalityNet
+from dualmod.objective import unchanged
 from synth.config import check, option
 
 POSITIVES = ("self", "similar")
@@ -67,7 +69,12 @@ class ContrastPhaseConfig:
 
 
 def contrast_objective(
-    net: DualModalityNet, first: ContrastView, second: ContrastView, config: ContrastPhaseConfig
+    net: DualModalityNet,
+    first: ContrastView,
+    second: ContrastView,
+    config: ContrastPhaseConfig,
+    *,
+    gather: Callable[[Tensor], Tensor] = unchanged,
 ) -> dict[str, Tensor]:
     """The loss of one step by name: RGB encoder and projector learn, nothing else.
 
@@ -78,17 +85,20 @@ def contrast_objective(
         first: One view of each row.
         second: Its positive.
         config: What counts.
+        gather: Takes rows of this batch to those of the whole one, where that is split.
     """
     pooled = net.encode_rgb(torch.cat([first.rgb, second.rgb])).pooled
     embedding = net.embed(pooled)
     if config.undo_geometry:
         turns, shifts = torch.cat([first.turn_rad, second.turn_rad]), torch.cat([first.shift, second.shift])
         embedding = undo_geometry(embedding, turns, shifts)
-    weights = pose_weights(first.joints_uv, second.joints_uv) if config.pose_weights else (None, None)
+    weights = (None, None)
+    if config.pose_weights:
+        weights = pose_weights(gather(first.joints_uv), gather(second.joints_uv))
     count = len(first)
     loss = weighted_nt_xent(
-        embedding[:count],
-        embedding[count:],
+        gather(embedding[:count]),
+        gather(embedding[count:]),
         temperature=config.temperature,
         positive_weight=weights[0],
         negative_weight=weights[1],

@@ -80,10 +80,11 @@ class PoseClasses(nn.Module):
     def forward(self, passes: Passes) -> dict[str, Tensor]:
         """``class_contrast`` and ``class_entropy``, weighted."""
         config, labels = self.config, passes.labels
-        belongs, likeness = self.assign(pose_vectors(labels.joints_uv, labels.joints_depth))
-        contrast = label_aware_contrast(
-            passes.predictions["rgb"].embedding, likeness, temperature=config.temperature, hardness=config.hardness
-        )
+        poses = pose_vectors(labels.joints_uv, labels.joints_depth)
+        belongs, _ = self.assign(poses)
+        _, likeness = self.assign(passes.of_whole_batch(poses))
+        embedding = passes.of_whole_batch(passes.predictions["rgb"].embedding)
+        contrast = label_aware_contrast(embedding, likeness, temperature=config.temperature, hardness=config.hardness)
         entropy = functional.cross_entropy(self.classifier(passes.latents["rgb"].pooled), belongs)
         return {
             "class_contrast": config.weight * config.balance * contrast,
