@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from lightning.fabric.plugins.environments import TorchElasticEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 
 @dataclass(frozen=True)

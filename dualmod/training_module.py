@@ -97,11 +97,11 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
 
     def _log_means(self) -> None:
         """Log the means over the micro-batches and the ranks."""
-        shared = {"sync_dist": self.trainer.world_size > 1}
+        several = self.trainer.world_size > 1
         rows, self._logged = self._logged, []
         means = {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
-        self.log("loss", means.pop("loss"), prog_bar=True, **shared)
-        self.log_dict(means, **shared)
+        self.log("loss", means.pop("loss"), prog_bar=True, sync_dist=several)
+        self.log_dict(means, sync_dist=several)
 
     def _of_all_ranks(self, rows: Tensor) -> Tensor:
         if self._trainer is None or self.trainer.world_size == 1:
