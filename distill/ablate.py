@@ -7,8 +7,6 @@ takes the steps that the first one has not taken.
 
 import re
 import shlex
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -18,12 +16,12 @@ from rich.console import Console
 from distill.ablation_table import Ablation, write_tables
 from distill.beside import AUTO, find_backgrounds, find_real_root, real_sets
 from distill.report.runs import EVALUATION_FOLDER, load_stages
-from distill.steps import Step, compose_forwarded, read_times, run_steps, split_forwarded
+from distill.steps import Step, compose_forwarded, forwarding_main, read_times, run_steps, split_forwarded
 from distill.summary import Provenance, commit, hardware
 from dualmod.evaluate import EvaluateConfig, evaluate
 from dualmod.pretrain import FREE_KEYS as TRAIN_FREE_KEYS
 from dualmod.pretrain import MODEL_FILE, PretrainConfig, pretrain
-from synth.config import check, option, required, stage_main
+from synth.config import check, option, required
 from synth.dataset.manifest import MANIFEST_FILE
 from synth.files import open_run_folder
 from synth.generate import FREE_KEYS as GENERATE_FREE_KEYS
@@ -176,15 +174,7 @@ def _command(cfg: AblateConfig) -> str:
     return " ".join(["handbridge ablate", *options])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The ablation with the command line's options, forwarded ones included; returns the exit status."""
-    own, forwarded = split_forwarded(sys.argv[1:] if argv is None else argv, STAGES)
-
-    def run(cfg: AblateConfig) -> Path:
-        return ablate(replace(cfg, **{stage: [*getattr(cfg, stage), *forwarded[stage]] for stage in STAGES}))
-
-    return stage_main("ablate", AblateConfig, run)(own)
-
+main = forwarding_main("ablate", AblateConfig, ablate, STAGES)
 
 if __name__ == "__main__":
     raise SystemExit(main())
