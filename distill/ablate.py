@@ -7,6 +7,7 @@ takes the steps that the first one has not taken.
 
 import re
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -105,7 +106,16 @@ def ablation_steps(cfg: AblateConfig) -> list[Step]:
             if rendered[name] not in steps:
                 steps.append(rendered[name])
             steps += _trained(cfg, name, seed, rendered[name], root)
-    return steps
+    products = {step.product for step in steps}
+    return [_after_its_start(step, products) for step in steps]
+
+
+def _after_its_start(step: Step, products: Collection[Path]) -> Step:
+    """The step with a need for each network of this ablation that its training starts from or asks."""
+    if not isinstance(step.config, PretrainConfig):
+        return step
+    asked = {Path(file) for file in (step.config.init, step.config.method.phase.pose_checkpoint) if file}
+    return replace(step, needs=(*(step.needs or ()), *asked.intersection(products)))
 
 
 def _rendered(cfg: AblateConfig, name: str, known: dict[str, Step]) -> Step:

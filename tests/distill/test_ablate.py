@@ -69,6 +69,14 @@ def test_what_is_done_stays_and_another_seed_or_variant_is_added(calls: list, re
     ]
 
 
+def test_a_training_that_asks_another_variant_waits_for_it(real_root: Path, tmp_path: Path) -> None:
+    first = tmp_path / "all" / "seed-0" / "plain" / "model.safetensors"
+    variants = {"plain": "", "asks": f"pretrain.method.phase.pose_checkpoint={first}", "begins": "pretrain.init=other"}
+    steps = {step.name: step for step in ablation_steps(config(tmp_path / "all", real_root, variants=variants))}
+    assert first in (steps["seed-0/asks"].needs or ()) and first in (steps["seed-1/asks"].needs or ())
+    assert first not in (steps["seed-1/plain"].needs or ()) and len(steps["seed-0/begins"].needs or ()) == 1
+
+
 def test_an_interrupted_run_leaves_the_tables_of_what_is_done(
     calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
