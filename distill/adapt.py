@@ -26,7 +26,9 @@ from dualmod.objective import MethodConfig, mirrored_rows, objective
 from dualmod.prediction import Prediction
 from dualmod.predictor import Predictor, choose, right_probability
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
-from dualmod.training import OptimizerConfig, TrainingModule, run_training
+from dualmod.ranks import require_one_process
+from dualmod.training import run_training
+from dualmod.training_module import OptimizerConfig, TrainingModule
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder, require_file, require_folder, written_atomically
 
@@ -89,7 +91,8 @@ class AdaptModule(TrainingModule):
     """Synthetic supervision and, on the target, pseudo-labels of a teacher and consistency of the passes."""
 
     def __init__(self, net: DualModalityNet, config: AdaptConfig):
-        super().__init__(config.optimizer, config.max_steps)
+        batch_size = config.source_batch_size + config.target_batch_size
+        super().__init__(config.optimizer.for_batch(batch_size), config.max_steps)
         self.net, self.config, self.method = net, config, config.method
         self.teacher = copy.deepcopy(net).requires_grad_(False).eval()
         pseudo = config.method.pseudo
@@ -170,6 +173,7 @@ def adapt(config: AdaptConfig) -> Path:
     Returns:
         The checkpoint's path.
     """
+    require_one_process("adapt")
     require_file(config.checkpoint, "checkpoint")
     source_dir = require_folder(config.source, "source")
     device = choose_device(config.device)

@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
-from dualmod.data.batch import HandBatch
+from dualmod.data.augment import plain_crops
+from dualmod.data.batch import CLOSENESS_RANGE, HandBatch
 from dualmod.data.hands import Hands
-from dualmod.data.synthetic import held_out_batches
+from dualmod.data.synthetic import TEST_MARGIN
 from dualmod.network.model import DualModalityNet
 from dualmod.prediction import Prediction
 
@@ -20,20 +23,25 @@ def held_out_error(net: DualModalityNet, hands: Hands, *, batch_size: int = 64) 
         ``held_out_error_box``: mean joint error over the longer side of the joints' box; ``held_out_pck_box@0.1``
         and ``@0.2``; ``held_out_depth_bones``: mean joint depth error in reference bones; ``held_out_mask_iou``;
         ``held_out_closeness``: mean error of the depth map on the hand; ``held_out_right``: share of images and
-        mirror images whose handedness is found.
+        mirror images whose handedness is found; ``held_out_map_bones``: mean absolute error of the predicted depth map
+        in reference bones, over the cells that lie on the hand as a whole, and ``held_out_map_mm`` in millimetres,
+        which is left out where no bone's length is known.
     """
     device = next(net.parameters()).device
     net.eval()
-    rows = [
-        torch.stack(list(_errors(net, batch.to(device))), 1)
-        for batch in held_out_batches(hands, crop_px=net.config.image_size, batch_size=batch_size)
-    ]
+    rows: list[Tensor] = []
+    for start in range(0, len(hands.held_out), batch_size):
+        labelled = hands.rows(hands.held_out[start : start + batch_size].tolist())
+        batch = plain_crops(labelled, net.config.image_size, TEST_MARGIN).to(device)
+        bone_mm = torch.tensor([1000 * hand.bone_m for hand in labelled], device=device)
+        rows.append(torch.stack([*_errors(net, batch, bone_mm)], 1))
     names = ("error_box", "pck_box@0.1", "pck_box@0.2", "depth_bones", "mask_iou", "closeness", "right")
-    means = torch.cat(rows).mean(0).tolist()
-    return {f"held_out_{name}": round(value, 5) for name, value in zip(names, means, strict=True)}
+    means = torch.cat(rows).nanmean(0).tolist()
+    found = zip((*names, "map_bones", "map_mm"), means, strict=True)
+    return {f"held_out_{name}": round(value, 5) for name, value in found if value == value}
 
 
-def _errors(net: DualModalityNet, batch: HandBatch) -> Iterator[Tensor]:
+def _errors(net: DualModalityNet, batch: HandBatch, bone_mm: Tensor) -> Iterator[Tensor]:
     """Per-sample values in the order of ``held_out_error``."""
     prediction: Prediction = net(batch.rgb)
     box = (batch.joints_uv.amax(1) - batch.joints_uv.amin(1)).amax(1)
@@ -43,11 +51,26 @@ def _errors(net: DualModalityNet, batch: HandBatch) -> Iterator[Tensor]:
     yield (error < 0.2).float().mean(1)
     yield (prediction.joints_depth - batch.joints_depth).abs().mean(1)
     height, width = prediction.depth.shape[-2:]
-    true_mask = torch.nn.functional.adaptive_avg_pool2d(batch.mask, (height, width)) > 0.5
-    true_depth = torch.nn.functional.adaptive_avg_pool2d(batch.depth, (height, width))
+    coverage = functional.adaptive_avg_pool2d(batch.mask, (height, width))
+    true_mask = coverage > 0.5
+    true_depth = functional.adaptive_avg_pool2d(batch.depth, (height, width))
     mask = prediction.mask_logits > 0
     yield (mask & true_mask).sum((1, 2, 3)) / (mask | true_mask).sum((1, 2, 3)).clamp_min(1)
     wrong = (prediction.depth - true_depth).abs() * true_mask
     yield wrong.sum((1, 2, 3)) / true_mask.sum((1, 2, 3)).clamp_min(1)
     mirrored = net(batch.rgb.flip(-1)).handedness_logit
     yield (prediction.handedness_logit > mirrored).float()
+    # cells across the silhouette mix hand and background, so that their mean depth is no place
+    map_bones = depth_map_error(prediction.depth, true_depth, coverage > 0.999)
+    yield map_bones
+    yield map_bones * bone_mm
+
+
+def depth_map_error(
+    predicted: Float[Tensor, "batch 1 height width"],
+    truth: Float[Tensor, "batch 1 height width"],
+    counts: Bool[Tensor, "batch 1 height width"],
+) -> Float[Tensor, "batch"]:
+    """Mean absolute error in reference bones between closeness maps over the cells that count; NaN where none does."""
+    wrong = ((predicted - truth).abs() * counts).sum((1, 2, 3)) * CLOSENESS_RANGE
+    return wrong / counts.sum((1, 2, 3))

@@ -1,6 +1,7 @@
 """The pre-training objective: which passes run on a pair of views, and the losses on them."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -8,37 +9,105 @@ from torch import Tensor
 from torch.nn import functional
 
 from dualmod.data.batch import HandBatch
+from dualmod.losses.alignment import feature_alignment
 from dualmod.losses.nt_xent import nt_xent
 from dualmod.losses.supervision import SupervisionConfig, supervision_loss
 from dualmod.network.model import DualModalityNet, Latent
 from dualmod.prediction import Prediction
+from dualmod.whole_batch import Gather, unchanged
 from synth.config import check, option
+
+PAIRS = {
+    "rgb_rgb": ("rgb",),
+    "depth_depth": ("depth",),
+    "rgb_fused": ("rgb", "fused"),
+    "rgb_depth": ("rgb", "depth"),
+}
+"""Contrastive terms by name, and the branches whose embeddings they draw together."""
+ATTENTION = ("depth", "mask")
+PLUS_DEPTH = ("sensor", "predicted")
 
 
 @dataclass
 class MethodConfig:
     """Which modalities are trained, and how they are tied together."""
 
-    depth_branch: bool = option(True, "supervise the depth branch, M(y_D)")
-    fused_branch: bool = option(True, "supervise the attention-fused branch, M(y_F); needs depth_branch")
+    depth_branch: bool = option(True, "run the depth branch and supervise it, M(y_D)")
+    fused_branch: bool = option(True, "run the attention-fused branch and supervise it, M(y_F)")
+    rgb_supervision: float = option(1.0, "weight of M(y_R)")
+    depth_supervision: float = option(1.0, "weight of M(y_D)")
+    fused_supervision: float = option(1.0, "weight of M(y_F)")
+    attention: str = option("depth", "what weighs the fused branch: depth features, or as a control the true mask")
+    plus_depth: str = option("sensor", "depth of the second view: sensor (true, with faults) or predicted from its RGB")
+    contrast: list[str] = option(["rgb_rgb", "depth_depth", "rgb_fused"], f"contrastive terms: {', '.join(PAIRS)}")
     contrast_weight: float = option(0.1, "weight of the contrastive terms as batch means, lambda_c")
     temperature: float = option(0.5, "temperature of NT-Xent")
+    alignment_weight: float = option(0.0, "weight of the l1 difference between RGB and depth features")
     handedness_weight: float = option(0.5, "weight of the handedness output")
     mirrored_share: float = option(0.5, "mirrored images added for handedness, as a share of the batch")
     supervision: SupervisionConfig = option(SupervisionConfig(), "weights of pose, mask and depth")
 
     def __post_init__(self) -> None:
-        check(self.contrast_weight >= 0, "method.contrast_weight", self.contrast_weight, "0 or more")
+        weights = ("contrast_weight", "alignment_weight", "handedness_weight")
+        for key in (*weights, "rgb_supervision", "depth_supervision", "fused_supervision"):
+            check(getattr(self, key) >= 0, f"method.{key}", getattr(self, key), "0 or more")
         check(self.temperature > 0, "method.temperature", self.temperature, "positive")
-        check(self.handedness_weight >= 0, "method.handedness_weight", self.handedness_weight, "0 or more")
         check(0 < self.mirrored_share <= 1, "method.mirrored_share", self.mirrored_share, "in (0, 1]")
-        check(
-            self.depth_branch or not self.fused_branch,
-            "method.fused_branch", self.fused_branch, "false when method.depth_branch=false",
-        )  # fmt: skip
+        for key, legal in (("attention", ATTENTION), ("plus_depth", PLUS_DEPTH)):
+            check(getattr(self, key) in legal, f"method.{key}", getattr(self, key), f"one of {', '.join(legal)}")
+        for name in self.contrast:
+            check(name in PAIRS, "method.contrast", name, f"a list of {', '.join(PAIRS)}")
+        self._check_branches()
+
+    def _check_branches(self) -> None:
+        """Every term has the branches that it needs."""
+        without = "when method.depth_branch=false"
+        given = self.depth_branch or self.attention == "mask"
+        check(given or not self.fused_branch, "method.fused_branch", self.fused_branch, f"false {without}")
+        check(self.depth_branch or not self.alignment_weight, "method.alignment_weight", self.alignment_weight,
+              f"0 {without}")  # fmt: skip
+        check(self.depth_branch or self.plus_depth == "sensor", "method.plus_depth", self.plus_depth,
+              f"sensor {without}")  # fmt: skip
+        branches = {"rgb": True, "depth": self.depth_branch, "fused": self.fused_branch}
+        for name in self.contrast_terms:
+            missing = next((branch for branch in PAIRS[name] if not branches[branch]), None)
+            check(missing is None, "method.contrast", name, f"without {name} when method.{missing}_branch=false")
+
+    @property
+    def contrast_terms(self) -> tuple[str, ...]:
+        """The contrastive terms that count."""
+        return tuple(self.contrast) if self.contrast_weight > 0 else ()
 
 
-def objective(net: DualModalityNet, view: HandBatch, view_plus: HandBatch, config: MethodConfig) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Passes:
+    """What the network made of both views; rows of the first view stand before those of the second.
+
+    Attributes:
+        latents: By branch: ``rgb``, and ``depth`` and ``fused`` where they run.
+        predictions: By branch.
+        labels: Of both views.
+        gather: Takes rows of this batch to those of the whole one.
+    """
+
+    latents: dict[str, Latent]
+    predictions: dict[str, Prediction]
+    labels: HandBatch
+    gather: Gather = unchanged
+
+
+Head = Callable[[Passes], dict[str, Tensor]]
+"""Further losses on what the network made, by name."""
+
+
+def objective(
+    net: DualModalityNet,
+    view: HandBatch,
+    view_plus: HandBatch,
+    config: MethodConfig,
+    *heads: Head,
+    gather: Gather = unchanged,
+) -> dict[str, Tensor]:
     """The weighted losses of one step by name (Lin et al. 2023, Eq. 7): their sum is what is minimised.
 
     All latents of a modality run through its encoder in one batch, and all modalities through the decoder in one:
@@ -49,14 +118,20 @@ def objective(net: DualModalityNet, view: HandBatch, view_plus: HandBatch, confi
         view: x and its depth, with labels.
         view_plus: x+ and its depth: the same crops under another texture.
         config: Branches and weights.
+        heads: Losses of other methods, added to these.
+        gather: Takes rows of this batch to those of the whole one; contrastive terms compare the latter.
     """
-    pair = [view, view_plus]
     count = len(view)
-    rgb = torch.cat([b.rgb for b in pair])
+    # The second view's depth is an input with faults; the target of both views is the clean one.
+    labels = _cat(view, view)
+    rgb = torch.cat([view.rgb, view_plus.rgb])
     latents: dict[str, Latent] = {}
     rgb_inputs, attention = [rgb], None
     if config.depth_branch:
-        latents["depth"], attention = net.encode_depth(torch.cat([b.depth for b in pair]))
+        depth_plus = view_plus.depth if config.plus_depth == "sensor" else _predicted_depth(net, view_plus.rgb)
+        latents["depth"], attention = net.encode_depth(torch.cat([view.depth, depth_plus]))
+    if config.attention == "mask":
+        attention = net.mask_attention(labels.mask)
     if config.fused_branch:
         rgb_inputs.append(rgb)
     mirrored = mirrored_rows(view.rgb, config.mirrored_share)
@@ -68,11 +143,14 @@ def objective(net: DualModalityNet, view: HandBatch, view_plus: HandBatch, confi
     names = list(latents)
     decoded = net.decode(Latent.cat(list(latents.values())))
     predictions = {n: decoded[slice(2 * count * k, 2 * count * (k + 1))] for k, n in enumerate(names)}
-    # The second view's depth is an input with sensor noise; the target of both views is the clean one.
-    labels = _cat(view, view)
-    losses = {f"supervision_{n}": supervision_loss(p, labels, config.supervision) for n, p in predictions.items()}
-    if config.contrast_weight > 0:
-        losses |= _contrast(predictions, count, config)
+    if not net.config.shared_projector:
+        predictions = {n: replace(p, embedding=net.embed(latents[n].pooled, n)) for n, p in predictions.items()}
+    losses = _supervision(predictions, labels, config) | _contrast(predictions, count, config, gather)
+    if config.alignment_weight > 0:
+        aligned = feature_alignment(latents["rgb"].laterals, latents["depth"].laterals)
+        losses["alignment"] = config.alignment_weight * aligned
+    for head in heads:
+        losses |= head(Passes(latents, predictions, labels, gather))
     left_logits = net.handedness(encoded.pooled[-len(mirrored) :])[:, 0]
     right_logits = predictions["rgb"].handedness_logit
     # Each hand counts half, however few of the images are mirrored: softplus is the binary cross-entropy.
@@ -85,20 +163,46 @@ def mirrored_rows(rgb: Float[Tensor, "batch 3 side side"], share: float) -> Floa
     return rgb[: max(1, round(share * len(rgb)))].flip(-1)
 
 
-def _contrast(predictions: dict[str, Prediction], count: int, config: MethodConfig) -> dict[str, Tensor]:
-    """eta(R, R+) + eta(D, D+) + eta(R, F) + eta(R+, F+), Eq. 4 and 5, as far as the branches are there."""
-    first = {name: p.embedding[:count] for name, p in predictions.items()}
-    plus = {name: p.embedding[count:] for name, p in predictions.items()}
-    pairs = {"rgb_rgb": (first["rgb"], plus["rgb"])}
-    if "depth" in predictions:
-        pairs["depth_depth"] = (first["depth"], plus["depth"])
-    if "fused" in predictions:
-        pairs["rgb_fused"] = (first["rgb"], first["fused"])
-        pairs["rgb_fused_plus"] = (plus["rgb"], plus["fused"])
+def _supervision(predictions: dict[str, Prediction], labels: HandBatch, config: MethodConfig) -> dict[str, Tensor]:
+    """M(y_R), M(y_D) and M(y_F), Eq. 6, as far as the branches are there and count."""
+    weights = {name: getattr(config, f"{name}_supervision") for name in predictions}
+    return {
+        f"supervision_{name}": weights[name] * supervision_loss(prediction, labels, config.supervision)
+        for name, prediction in predictions.items()
+        if weights[name] > 0
+    }
+
+
+def _contrast(
+    predictions: dict[str, Prediction], count: int, config: MethodConfig, gather: Gather
+) -> dict[str, Tensor]:
+    """eta(R, R+) + eta(D, D+) + eta(R, F) + eta(R+, F+), Eq. 4 and 5; as a control eta(R, D) + eta(R+, D+)."""
+    branches = sorted({branch for term in config.contrast_terms for branch in PAIRS[term]})
+    first = {name: gather(predictions[name].embedding[:count]) for name in branches}
+    plus = {name: gather(predictions[name].embedding[count:]) for name in branches}
+    pairs: dict[str, tuple[Tensor, Tensor]] = {}
+    for term in config.contrast_terms:
+        one, other = PAIRS[term][0], PAIRS[term][-1]
+        if one == other:
+            pairs[term] = (first[one], plus[one])
+        else:
+            pairs[term] = (first[one], first[other])
+            pairs[f"{term}_plus"] = (plus[one], plus[other])
     return {
         f"contrast_{name}": config.contrast_weight * nt_xent(a, b, temperature=config.temperature)
         for name, (a, b) in pairs.items()
     }
+
+
+@torch.no_grad()
+def _predicted_depth(net: DualModalityNet, rgb: Tensor) -> Tensor:
+    """Depth as the second pass of adaptation has it: predicted from RGB by the network as it is at test."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    depth = net.predicted_depth(net(rgb))
+    for module, training in modes.items():
+        module.training = training
+    return depth
 
 
 def _attention(attention: list[Tensor] | None, config: MethodConfig, plain: int, mirrored: int) -> list[Tensor] | None:

@@ -2,22 +2,29 @@
 
 import json
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dualmod.checkpoint import choose_device, load_network, save_network
 from dualmod.data.augment import AugmentConfig
+from dualmod.data.contrast_views import ContrastView
 from dualmod.data.hands import Hands
 from dualmod.data.streamed import STREAM, StreamedHands, render_config
-from dualmod.data.synthetic import PairedBatches, SyntheticHands
+from dualmod.data.synthetic import SyntheticHands
 from dualmod.held_out import held_out_error
+from dualmod.methods.batches import method_heads, step_batches
+from dualmod.methods.config import PretrainMethod
+from dualmod.methods.contrast_phase import contrast_objective
 from dualmod.network.model import DualModalityNet, NetworkConfig
-from dualmod.objective import MethodConfig, objective
-from dualmod.training import OptimizerConfig, TrainingModule, run_training
+from dualmod.objective import Head, objective
+from dualmod.ranks import Ranks, launched_ranks
+from dualmod.training import EngineConfig, run_training
+from dualmod.training_module import OptimizerConfig, TrainingModule
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder, require_folder, written_atomically
 
@@ -33,7 +40,10 @@ class PretrainConfig:
     seed: int = option(0, "seed of weights, order and augmentation")
     init: str = option("", "checkpoint to start from instead of the backbones' own weights")
     max_steps: int = option(800, "optimisation steps")
-    batch_size: int = option(16, "samples in a step, each seen in two views")
+    batch_size: int = option(16, "samples in a step over all ranks, each seen in two views")
+    batch_blocks: int = option(
+        0, "parts of a batch that draw their augmentation apart, a multiple of the ranks; 0: one a rank"
+    )
     holdout: float = option(0.04, "share of the dataset that is kept out for testing")
     save_every: int = option(100, "steps between checkpoints to resume from")
     loader_workers: int = option(1, "processes that read and augment")
@@ -43,8 +53,9 @@ class PretrainConfig:
     overwrite: bool = option(False, "delete what another run left in out")
     generate: dict[str, Any] = option({}, "data=stream: options of generate, as generate.KEY=VALUE")
     network: NetworkConfig = option(NetworkConfig(), "the network")
-    method: MethodConfig = option(MethodConfig(), "what is trained")
+    method: PretrainMethod = option(PretrainMethod(), "what is trained")
     optimizer: OptimizerConfig = option(OptimizerConfig(), "the optimizer")
+    engine: EngineConfig = option(EngineConfig(), "precision, compilation, accumulation, averaged weights")
     augment: AugmentConfig = option(AugmentConfig(), "augmentation of the views")
 
     def __post_init__(self) -> None:
@@ -53,54 +64,84 @@ class PretrainConfig:
         check(self.loader_workers >= 0, "loader_workers", self.loader_workers, "0 or more")
         check(0 < self.holdout < 1, "holdout", self.holdout, "between 0 and 1")
         check(not self.generate or self.data == STREAM, "data", self.data, f"{STREAM} where generate.KEY is given")
-        least = 2 if self.method.contrast_weight > 0 else 1
+        least = self.method.least_batch
         check(self.batch_size >= least, "batch_size", self.batch_size, f"{least} or more with this method")
+        known = self.data != STREAM or not self.method.needs_all_poses
+        check(known, "data", self.data, "a dataset made by generate: this method compares all poses before it starts")
+        undone = self.method.phase.share > 0 and self.method.phase.undo_geometry
+        dims = self.network.embedding_dims
+        check(
+            dims % 2 == 0 or not undone, "network.embedding_dims", dims, "even with this method: it is read as points"
+        )
+        check(self.batch_blocks >= 0, "batch_blocks", self.batch_blocks, "0 or more")
+        self.engine.check_split(self.batch_size, Ranks())
 
 
 class PretrainModule(TrainingModule):
-    """The objective on pairs of views."""
+    """The objective on pairs of views, and contrast on views without labels."""
 
-    def __init__(self, net: DualModalityNet, config: PretrainConfig):
-        super().__init__(config.optimizer, config.max_steps)
+    def __init__(self, net: DualModalityNet, config: PretrainConfig, heads: Sequence[Head] = ()):
+        optimizer = config.optimizer.for_batch(config.batch_size)
+        super().__init__(optimizer, config.max_steps, config.engine.accumulate)
         self.net, self.method = net, config.method
+        self.heads = nn.ModuleList(heads)  # type: ignore[arg-type]
 
     def losses(self, batch: Any, step: int) -> dict[str, Tensor]:
         view, view_plus = batch
-        return objective(self.net, view, view_plus, self.method)
+        if isinstance(view, ContrastView):
+            return contrast_objective(self.net, view, view_plus, self.method.phase, gather=self.whole_batch)
+        return objective(self.net, view, view_plus, self.method, *self.heads, gather=self.whole_batch)
+
+    def compiled_parts(self) -> list[nn.Module]:
+        encoders = (self.net.rgb_encoder, self.net.depth_encoder)
+        stages = [stage for encoder in encoders for stage in encoder.stages]
+        return [*stages, self.net.rgb_neck, self.net.depth_neck, self.net.decoder]
 
 
 def pretrain(config: PretrainConfig) -> Path:
     """Train, and leave ``model.safetensors``, ``metrics.json``, ``metrics.jsonl`` and ``last.ckpt`` in ``out``.
 
-    A finished run is left as it is; an interrupted one goes on from its last checkpoint.
+    A finished run is left as it is; an interrupted one goes on from its last checkpoint. Under torchrun the ranks share
+    each batch; rank 0 writes the files, and the others return before it has.
 
     Returns:
         The checkpoint's path.
     """
+    ranks = launched_ranks()
+    blocks = _blocks(config, ranks)
     device = choose_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     hands = open_hands(config)
     torch.manual_seed(config.seed)
     net = load_network(config.init, "init") if config.init else DualModalityNet(config.network)
+    augment = replace(config.augment, crop_px=net.config.image_size)
+    batches = step_batches(
+        config.method, hands, augment,
+        max_steps=config.max_steps, batch_size=config.batch_size, seed=config.seed, device=config.device,
+        blocks=blocks, ranks=ranks,
+    )  # fmt: skip
+    heads = method_heads(config.method, hands, net.config.decoder_width, config.seed)
     out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
     model_file = out / MODEL_FILE
     if model_file.exists():
         return model_file
     started = time.perf_counter()
-    augment = replace(config.augment, crop_px=net.config.image_size)
-    batches = PairedBatches(hands, augment, steps=config.max_steps, batch_size=config.batch_size, seed=config.seed)
-    run_training(
-        PretrainModule(net, config),
-        batches.__getitem__,
+    report = run_training(
+        PretrainModule(net, config, heads),
+        batches,
         out,
         device=device,
         seed=config.seed,
         save_every=config.save_every,
         loader_workers=config.loader_workers,
         description="pretrain",
+        engine=config.engine,
+        ranks=ranks,
     )
-    metrics = {"seconds": round(time.perf_counter() - started, 1), "steps": config.max_steps}
+    if ranks.rank > 0:
+        return model_file
+    metrics = {"seconds": round(time.perf_counter() - started, 1), "steps": config.max_steps, **asdict(report)}
     metrics |= held_out_error(net.to(device), hands)
     with written_atomically(out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2))
@@ -108,15 +149,35 @@ def pretrain(config: PretrainConfig) -> Path:
     return model_file
 
 
+def _blocks(config: PretrainConfig, ranks: Ranks) -> int:
+    """Parts of a batch that draw their augmentation apart.
+
+    Raises:
+        ValueError: when batch, blocks, micro-batches and ranks don't divide, or something needs one process or CUDA.
+    """
+    blocks = config.batch_blocks or ranks.count
+    config.engine.check_split(config.batch_size, ranks)
+    check(blocks % ranks.count == 0, "batch_blocks", blocks, f"a multiple of the {ranks.count} ranks")
+    check(config.batch_size % blocks == 0, "batch_blocks", blocks, f"a divisor of batch_size={config.batch_size}")
+    check(not (config.overwrite and ranks.count > 1), "overwrite", "true", "false under torchrun: delete out first")
+    on_cuda = choose_device(config.device).type == "cuda"
+    check(on_cuda or not config.engine.sync_batchnorm, "engine.sync_batchnorm", "true", "false without CUDA")
+    return blocks
+
+
 def open_hands(config: PretrainConfig) -> Hands:
     """The dataset in ``data``, or the renders of a stream.
 
     Raises:
         FileNotFoundError: when the dataset, or a file that a render needs, is missing.
-        ValueError: when it is damaged or too small, or an option of ``generate`` is illegal.
+        ValueError: when it is damaged or too small, holds no depth where the method needs it, or an option of
+            ``generate`` is illegal.
     """
     if config.data != STREAM:
-        return SyntheticHands(require_folder(config.data, "data"), cache_gb=config.cache_gb, holdout=config.holdout)
+        hands = SyntheticHands(require_folder(config.data, "data"), cache_gb=config.cache_gb, holdout=config.holdout)
+        if config.method.depth_branch and not hands[0].closeness.any():
+            raise ValueError(f"data={config.data} holds no depth (sample 0), which this method needs; take source_only")
+        return hands
     num_samples = config.max_steps * config.batch_size
     return StreamedHands(render_config(config.generate), num_samples=num_samples, holdout=config.holdout)
 

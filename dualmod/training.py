@@ -4,15 +4,11 @@ A step's batch is a pure function of (seed, step), so that a run which was kille
 the batches that it would have seen.
 """
 
-import abc
 import contextlib
-import json
 import logging
-import math
 import signal
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,113 +16,88 @@ from typing import Any
 import cv2
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dualmod.ranks import Ranks
+from dualmod.training_log import JsonLines, Progress, WaitTimer, ends_step
+from dualmod.training_module import TrainingModule
 from synth.config import check, option
 
 LAST_CHECKPOINT = "last.ckpt"
 METRICS_FILE = "metrics.jsonl"
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+"""Value of ``engine.precision`` -> Lightning's."""
 
 
 @dataclass
-class OptimizerConfig:
-    """AdamW with linear warm-up and cosine decay to 2 % of the learning rate."""
+class EngineConfig:
+    """How a step is computed. The batch, the schedule and the learning rate belong to the step and stay."""
 
-    learning_rate: float = option(3e-3, "peak learning rate")
-    weight_decay: float = option(0.01, "weight decay")
-    warmup_steps: int = option(50, "steps of linear warm-up")
-    clip_norm: float = option(5.0, "largest norm of the gradient")
+    accumulate: int = option(1, "equal parts of a rank's batch that run one after the other, to save memory")
+    precision: str = option("32", f"numbers in the network: {', '.join(PRECISIONS)}")
+    compile: str = option("", "torch.compile backend for the network, such as inductor; empty: none")
+    ema_decay: float = option(0.0, "decay of the averaged weights that are saved and evaluated; 0: the last ones")
+    sync_batchnorm: bool = option(False, "normalise with the statistics of all ranks; CUDA only")
 
     def __post_init__(self) -> None:
-        check(self.learning_rate > 0, "optimizer.learning_rate", self.learning_rate, "positive")
-        check(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
-        check(self.warmup_steps >= 0, "optimizer.warmup_steps", self.warmup_steps, "0 or more")
-        check(self.clip_norm > 0, "optimizer.clip_norm", self.clip_norm, "positive")
+        check(self.accumulate > 0, "engine.accumulate", self.accumulate, "positive")
+        check(self.precision in PRECISIONS, "engine.precision", self.precision, f"one of {', '.join(PRECISIONS)}")
+        check(0 <= self.ema_decay < 1, "engine.ema_decay", self.ema_decay, "in [0, 1)")
+        if self.compile:
+            known = torch.compiler.list_backends(exclude_tags=())
+            check(self.compile in known, "engine.compile", self.compile, f"empty or one of {', '.join(known)}")
+
+    def check_split(self, batch_size: int, ranks: Ranks) -> None:
+        """Check that the global batch can be split among ranks and micro-batches.
+
+        Raises:
+            ValueError: when parts would differ in size: they could not count alike.
+        """
+        parts = self.accumulate * ranks.count
+        legal = f"a multiple of {parts}: engine.accumulate={self.accumulate} on {ranks.count} rank(s)"
+        check(batch_size % parts == 0, "batch_size", batch_size, legal)
 
 
 class Steps(Dataset):
-    """Steps ``first``, ``first + 1``, ... of a function from step to batch."""
+    """Steps ``first``, ``first + 1``, ... of a function from step to batch, ``accumulate`` items a step: the batch and
+    then as many times nothing as it has further micro-batches."""
 
-    def __init__(self, batch_of_step: Callable[[int], Any], first: int, last: int):
-        self.batch_of_step, self.first, self.last = batch_of_step, first, last
+    def __init__(self, batch_of_step: Callable[[int], Any], first: int, last: int, accumulate: int = 1):
+        self.batch_of_step, self.first, self.last, self.accumulate = batch_of_step, first, last, accumulate
 
     def __len__(self) -> int:
-        return self.last
+        return self.last * self.accumulate
 
     def __getitem__(self, index: int) -> Any:
         # Lightning counts batches from the first start, so a resumed loader keeps the full length; the trainer
         # stops it at max_steps and never asks for what lies beyond.
-        return self.batch_of_step(min(self.first + index, self.last - 1))
+        step, part = divmod(index, self.accumulate)
+        return self.batch_of_step(min(self.first + step, self.last - 1)) if part == 0 else ()
 
 
-class TrainingModule(lightning.LightningModule, abc.ABC):
-    """A module whose loss is a sum of named terms."""
+class _Saver(ModelCheckpoint):
+    """Lightning's, but between steps alone: after a resume it would save in the middle of one."""
 
-    def __init__(self, optimizer: OptimizerConfig, max_steps: int):
-        super().__init__()
-        self.optimizer_config, self.max_steps = optimizer, max_steps
-
-    @abc.abstractmethod
-    def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
-        """The weighted loss terms of one batch by name; their sum is minimised. Names that start with ``_`` are only
-        logged."""
-
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        terms = self.losses(batch, self.global_step)
-        loss = torch.stack([v for k, v in terms.items() if not k.startswith("_")]).sum()
-        if not torch.isfinite(loss):
-            bad = ", ".join(k for k, v in terms.items() if not torch.isfinite(v)) or "their sum"
-            raise ValueError(
-                f"the loss is not finite at step {self.global_step} ({bad}); lower optimizer.learning_rate. "
-                f"The last checkpoint is kept"
-            )
-        self.log_dict({k.lstrip("_"): v.detach() for k, v in terms.items()})
-        self.log("loss", loss.detach(), prog_bar=True)
-        return loss
-
-    def configure_optimizers(self) -> Any:
-        config = self.optimizer_config
-        trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _rate(self, step: int) -> float:
-        warmup = self.optimizer_config.warmup_steps
-        done = min(1.0, max(0, step - warmup) / max(1, self.max_steps - warmup))
-        return min(1.0, (step + 1) / (warmup + 1)) * (0.51 + 0.49 * math.cos(math.pi * done))
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if ends_step(trainer, batch_idx):
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
-class JsonLines(Callback):
-    """Writes the logged values of every ``every`` steps to ``metrics.jsonl``, and the time spent."""
+@dataclass(frozen=True)
+class TrainingReport:
+    """What ``run_training`` says of the run.
 
-    def __init__(self, path: Path, every: int):
-        self.path, self.every, self.start = path, every, time.perf_counter()
+    Attributes:
+        data_share: Share of the time since the first step that the loop of this process waited for data.
+    """
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.start = time.perf_counter()
-        if self.path.exists():  # drop what an interrupted run wrote after its last checkpoint
-            kept = [line for line in self.path.read_text().splitlines() if _step_of(line) <= trainer.global_step]
-            self.path.write_text("".join(line + "\n" for line in kept))
-
-    def on_train_batch_end(self, trainer: lightning.Trainer, *args: Any, **kwargs: Any) -> None:
-        if trainer.global_step % self.every and trainer.global_step != trainer.max_steps:
-            return
-        values = {k: round(float(v), 6) for k, v in trainer.callback_metrics.items()}
-        row = {"step": trainer.global_step, "seconds": round(time.perf_counter() - self.start, 2), **values}
-        with self.path.open("a") as lines:
-            lines.write(json.dumps(row) + "\n")
-
-
-def _step_of(line: str) -> int:
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError):  # the last line of a killed run may be cut short
-        return 1 << 62
+    data_share: float
 
 
 def run_training(
@@ -139,35 +110,49 @@ def run_training(
     save_every: int,
     loader_workers: int,
     description: str,
-) -> None:
+    engine: EngineConfig | None = None,
+    ranks: Ranks | None = None,
+) -> TrainingReport:
     """Train ``module`` for its ``max_steps``; when ``out`` holds a checkpoint, go on from it.
 
+    With several ranks the network's gradient is averaged over them (Lightning's DDP), and rank 0 writes the files.
+
     Args:
-        module: What to train, on the CPU.
-        batch_of_step: The batch of a step: a pure function, called in loader processes.
+        module: What to train, on the CPU; made with ``engine.accumulate``.
+        batch_of_step: This rank's rows of the batch of a step: a pure function, called in loader processes.
         out: The run's folder.
         device: Where to train.
         seed: Seeds torch at the start.
         save_every: Steps between checkpoints.
         loader_workers: Processes that make batches.
         description: Shown by the progress bar.
+        engine: Precision, compilation, accumulation and averaged weights; the usual ones when None.
+        ranks: The processes that train together; this one alone when None.
+
+    Raises:
+        ValueError: when a loss or a gradient is not finite, named by its term; the last checkpoint stays.
     """
+    engine, timer = engine or EngineConfig(), WaitTimer()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     lightning.seed_everything(seed, verbose=False)
     last = out / LAST_CHECKPOINT
-    saver = ModelCheckpoint(
-        dirpath=out, filename="last", every_n_train_steps=save_every, save_top_k=1, enable_version_counter=False
-    )
+    if engine.compile:
+        for part in module.compiled_parts():
+            part.compile(backend=engine.compile)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
-            devices=1,
+            **_processes(ranks or Ranks()),
             max_steps=module.max_steps,
+            accumulate_grad_batches=module.accumulate,
+            precision=PRECISIONS[engine.precision],  # type: ignore[arg-type]
+            sync_batchnorm=engine.sync_batchnorm,
             gradient_clip_val=module.optimizer_config.clip_norm,
-            callbacks=[saver, JsonLines(out / METRICS_FILE, every=10), _Progress(description)],
+            callbacks=_callbacks(out, engine, timer, save_every=save_every, description=description),
+            profiler=timer,
             logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
             log_every_n_steps=10,
             enable_model_summary=False,
@@ -176,7 +161,7 @@ def run_training(
         )
         first = _saved_step(last)
         loader = DataLoader(
-            Steps(batch_of_step, first, module.max_steps),
+            Steps(batch_of_step, first, module.max_steps, module.accumulate),
             batch_size=None,
             shuffle=False,
             num_workers=loader_workers,
@@ -186,6 +171,29 @@ def run_training(
         )
         with _clear_deaths(loader_workers):
             trainer.fit(module, loader, ckpt_path=last if first else None, weights_only=False)
+    return TrainingReport(round(timer.share, 4))
+
+
+def _processes(ranks: Ranks) -> dict[str, Any]:
+    """The trainer's options for this many ranks; each loads its own rows, so that no sampler is needed."""
+    if ranks.count == 1:
+        return {"devices": 1}
+    return {
+        "devices": ranks.local_count,
+        "num_nodes": ranks.count // ranks.local_count,
+        "strategy": DDPStrategy(find_unused_parameters=True),  # a method may leave branches out
+        "use_distributed_sampler": False,
+    }
+
+
+def _callbacks(
+    out: Path, engine: EngineConfig, timer: WaitTimer, *, save_every: int, description: str
+) -> list[Callback]:
+    saver = _Saver(
+        dirpath=out, filename="last", every_n_train_steps=save_every, save_top_k=1, enable_version_counter=False
+    )
+    averaging = [EMAWeightAveraging(decay=engine.ema_decay)] if engine.ema_decay else []
+    return [saver, *averaging, JsonLines(out / METRICS_FILE, every=10, timer=timer), Progress(description)]
 
 
 @contextlib.contextmanager
@@ -226,20 +234,3 @@ def _saved_step(path: Path) -> int:
         return int(torch.load(path, map_location="cpu", weights_only=False)["global_step"])
     except Exception as error:
         raise ValueError(f"{path} is damaged ({error}); delete it to start this run anew") from error
-
-
-class _Progress(TQDMProgressBar):
-    """One bar over all steps."""
-
-    def __init__(self, description: str):
-        super().__init__(refresh_rate=5)
-        self.description = description
-
-    def init_train_tqdm(self) -> Any:
-        bar = super().init_train_tqdm()
-        bar.set_description(self.description)
-        return bar
-
-    def on_train_epoch_start(self, trainer: lightning.Trainer, *args: Any) -> None:
-        super().on_train_epoch_start(trainer, *args)
-        self.train_progress_bar.set_description(self.description)

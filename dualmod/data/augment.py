@@ -43,6 +43,7 @@ class LabelledHand:
         mask: 255 on the hand, else 0.
         joints_px: Joints in pixels.
         joints_depth: Depth behind the root in reference-bone lengths.
+        bone_m: Length of the reference bone in metres; NaN where it is not known.
     """
 
     rgb: UInt8[np.ndarray, "height width 3"]
@@ -50,6 +51,7 @@ class LabelledHand:
     mask: UInt8[np.ndarray, "height width"]
     joints_px: Float[np.ndarray, "21 2"]
     joints_depth: Float[np.ndarray, "21"]
+    bone_m: float = float("nan")
 
 
 @dataclass

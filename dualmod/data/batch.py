@@ -1,5 +1,6 @@
 """One batch of labelled crops, and the one normalisation of depth for synthetic, real and predicted depth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -53,6 +54,11 @@ class HandBatch:
 
     def __getitem__(self, rows: slice | Tensor) -> "HandBatch":
         return HandBatch(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    @staticmethod
+    def cat(parts: "Sequence[HandBatch]") -> "HandBatch":
+        """One batch from several."""
+        return HandBatch(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(HandBatch)})
 
     def to(self, device: torch.device | str) -> "HandBatch":
         """The batch on another device (Lightning calls it)."""

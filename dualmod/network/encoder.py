@@ -1,5 +1,6 @@
 """The two encoders: a backbone in five stages, with depth attention after each, and a neck to the decoder's width."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from dualmod.network.attention import depth_attention
 from dualmod.network.backbone import backbone_stages
 from synth.config import check, option
+
+STAGES = (1, 2, 3, 4, 5)
 
 
 @dataclass
@@ -26,8 +29,15 @@ class EncoderConfig:
 class Encoder(nn.Module):
     """A backbone whose stages can be re-weighted by spatial attention (Lin et al. 2023, section 3.2)."""
 
-    def __init__(self, config: EncoderConfig, in_channels: int):
+    def __init__(self, config: EncoderConfig, in_channels: int, taps: Collection[int] = STAGES):
+        """
+        Args:
+            config: Backbone and weights.
+            in_channels: 3 for RGB, 1 for depth.
+            taps: Stages, counted from 1, whose features make attention and are weighed by it.
+        """
         super().__init__()
+        self.taps = frozenset(taps)
         self.stages, self.channels = backbone_stages(config.backbone, in_channels, config.weights)
         self.frozen_stages = config.frozen_stages
         for stage in self.stages[: self.frozen_stages]:
@@ -60,13 +70,17 @@ class Encoder(nn.Module):
         return features
 
     def self_attended(self, image: Float[Tensor, "batch channels side side"]) -> tuple[list[Tensor], list[Tensor]]:
-        """Features of the five stages, each re-weighted by its own attention, and the attention maps."""
+        """Features of the five stages, re-weighted by their own attention at the taps, and the attention maps (1 where
+        there is no tap)."""
         features: list[Tensor] = []
         attention: list[Tensor] = []
         for index, stage in enumerate(self.stages):
             image = self._run(index, stage, image)
-            attention.append(depth_attention(image))
-            image = image * attention[-1]
+            if index + 1 in self.taps:
+                attention.append(depth_attention(image))
+                image = image * attention[-1]
+            else:
+                attention.append(image.new_ones(len(image), 1, *image.shape[2:]))
             features.append(image)
         return features, attention
 

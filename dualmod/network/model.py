@@ -1,4 +1,4 @@
-"""The dual-modality network: RGB and depth encoders, one shared decoder, one shared projector."""
+"""The dual-modality network: RGB and depth encoders, one shared decoder, a projector."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dualmod.network.attention import mask_attention
+from dualmod.network.backbone import REDUCTIONS
 from dualmod.network.decoder import Decoder, read_out
-from dualmod.network.encoder import Encoder, EncoderConfig, Neck
+from dualmod.network.encoder import STAGES, Encoder, EncoderConfig, Neck
 from dualmod.prediction import Prediction
 from synth.config import check, option
 
@@ -27,6 +29,8 @@ class NetworkConfig:
     decoder_width: int = option(64, "channels of the decoder's three deconvolutions")
     skips: bool = option(True, "add encoder stages 2 to 4 in the decoder (the paper does not)")
     embedding_dims: int = option(128, "length of the contrastive embedding")
+    shared_projector: bool = option(True, "one projector to the embedding for RGB, depth and fused; false: one each")
+    attention_taps: list[int] = option(list(STAGES), "stages after which depth attention acts, 1 to 5")
 
     def __post_init__(self) -> None:
         check(
@@ -35,6 +39,8 @@ class NetworkConfig:
         )  # fmt: skip
         check(self.decoder_width > 0, "network.decoder_width", self.decoder_width, "positive")
         check(self.embedding_dims > 0, "network.embedding_dims", self.embedding_dims, "positive")
+        legal = len(set(self.attention_taps)) == len(self.attention_taps) and set(self.attention_taps) <= set(STAGES)
+        check(legal, "network.attention_taps", self.attention_taps, "a list of different stages from 1 to 5")
 
 
 @dataclass(frozen=True)
@@ -69,15 +75,15 @@ class DualModalityNet(nn.Module):
     def __init__(self, config: NetworkConfig):
         super().__init__()
         self.config = config
-        self.rgb_encoder = Encoder(config.rgb, 3)
-        self.depth_encoder = Encoder(config.depth, 1)
+        self.rgb_encoder = Encoder(config.rgb, 3, config.attention_taps)
+        self.depth_encoder = Encoder(config.depth, 1, config.attention_taps)
         self.rgb_neck = Neck(self.rgb_encoder.channels, config.decoder_width, config.skips)
         self.depth_neck = Neck(self.depth_encoder.channels, config.decoder_width, config.skips)
         self.decoder = Decoder(config.decoder_width)
-        self.projector = nn.Sequential(
-            nn.Linear(config.decoder_width, 256), nn.ReLU(), nn.Linear(256, config.embedding_dims)
-        )
+        self.projector = _projector(config)
         self.handedness = nn.Linear(config.decoder_width, 1)
+        others = () if config.shared_projector else ("depth", "fused")
+        self.other_projectors = nn.ModuleDict({name: _projector(config) for name in others})
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -101,6 +107,12 @@ class DualModalityNet(nn.Module):
         features, attention = self.depth_encoder.self_attended(image)
         return _latent(self.depth_neck(features)), attention
 
+    def mask_attention(self, mask: Float[Tensor, "batch 1 side side"]) -> list[Tensor]:
+        """Five attention maps from a hand mask, in place of those of ``encode_depth``; 1 where there is no tap."""
+        maps = [mask_attention(mask, (mask.shape[-2] // r, mask.shape[-1] // r)) for r in REDUCTIONS]
+        taps = self.config.attention_taps
+        return [m if stage in taps else torch.ones_like(m) for stage, m in zip(STAGES, maps, strict=True)]
+
     def second_pass(self, rgb: Tensor, first: Prediction) -> tuple[Prediction, Prediction, list[Tensor]]:
         """Fused and depth-only predictions with the depth that the first pass predicted (section 3.4).
 
@@ -119,8 +131,13 @@ class DualModalityNet(nn.Module):
         depth = prediction.depth.detach().clamp(0.0, 1.0) * on_hand
         return functional.interpolate(depth, size=(side, side), mode="bilinear", align_corners=False)
 
+    def embed(self, pooled: Float[Tensor, "batch width"], modality: str = "rgb") -> Float[Tensor, "batch dims"]:
+        """Unit vectors of a latent of ``rgb``, ``depth`` or ``fused``; the modality counts where projectors differ."""
+        own = modality in self.other_projectors
+        return functional.normalize((self.other_projectors[modality] if own else self.projector)(pooled), dim=-1)
+
     def decode(self, latent: Latent) -> Prediction:
-        """All outputs from the latent of any modality."""
+        """All outputs from the latent of any modality; the embedding is that of the RGB projector."""
         heatmaps, depth_maps, mask_logits, depth = self.decoder(latent.laterals)
         joints_uv, joints_depth, confidence = read_out(heatmaps, depth_maps)
         return Prediction(
@@ -130,9 +147,13 @@ class DualModalityNet(nn.Module):
             confidence=confidence,
             mask_logits=mask_logits,
             depth=depth,
-            embedding=functional.normalize(self.projector(latent.pooled), dim=-1),
+            embedding=self.embed(latent.pooled),
             handedness_logit=self.handedness(latent.pooled)[:, 0],
         )
+
+
+def _projector(config: NetworkConfig) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(config.decoder_width, 256), nn.ReLU(), nn.Linear(256, config.embedding_dims))
 
 
 def _latent(laterals: list[Tensor]) -> Latent:

@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from dualmod.data.batch import HandBatch
+from dualmod.losses.alignment import feature_alignment
+from dualmod.losses.nt_xent import nt_xent
 from dualmod.losses.supervision import supervision_loss
-from dualmod.objective import MethodConfig, objective
+from dualmod.network.model import DualModalityNet
+from dualmod.objective import MethodConfig, _predicted_depth, objective
 
 SOURCE_ONLY = MethodConfig(depth_branch=False, fused_branch=False, contrast_weight=0.0)
 
@@ -61,6 +64,70 @@ def test_handedness_term_of_a_blind_output_is_the_log_of_two(tiny_net, views):
     torch.nn.init.zeros_(tiny_net.handedness.bias)
     loss = objective(tiny_net, *views, MethodConfig(handedness_weight=2.0))["handedness"]
     assert loss.item() == pytest.approx(2 * 0.693147, rel=1e-5)
+
+
+def test_supervision_of_each_branch_can_be_left_out_and_weighed(tiny_net, views):
+    tiny_net.eval()
+    usual = objective(tiny_net, *views, MethodConfig())
+    weighed = objective(tiny_net, *views, MethodConfig(rgb_supervision=0.0, depth_supervision=2.0))
+    assert "supervision_rgb" not in weighed
+    torch.testing.assert_close(weighed["supervision_depth"], 2 * usual["supervision_depth"])
+    torch.testing.assert_close(weighed["supervision_fused"], usual["supervision_fused"])
+
+
+def test_direct_contrast_and_alignment_compare_rgb_with_depth(tiny_net, views):
+    tiny_net.eval()
+    config = MethodConfig(fused_branch=False, contrast=["rgb_depth"], contrast_weight=0.5, alignment_weight=2.0)
+    losses = objective(tiny_net, *views, config)
+    rgb, depth = ([f(x) for x in xs] for f, xs in (
+        (tiny_net.encode_rgb, [v.rgb for v in views]),
+        (lambda d: tiny_net.encode_depth(d)[0], [v.depth for v in views]),
+    ))  # fmt: skip
+    for name, k in (("contrast_rgb_depth", 0), ("contrast_rgb_depth_plus", 1)):
+        expected = 0.5 * nt_xent(tiny_net.embed(rgb[k].pooled), tiny_net.embed(depth[k].pooled))
+        torch.testing.assert_close(losses[name], expected)
+    both = sum(feature_alignment(r.laterals, d.laterals) for r, d in zip(rgb, depth, strict=True))
+    torch.testing.assert_close(losses["alignment"], 2.0 * both / 2)
+
+
+def test_attention_of_the_true_mask_needs_no_depth_at_all(tiny_net, views):
+    tiny_net.eval()
+    config = MethodConfig(depth_branch=False, attention="mask", contrast=["rgb_fused"])
+    losses = objective(tiny_net, *views, config)
+    fused = [tiny_net.fused(v.rgb, tiny_net.mask_attention(v.mask)) for v in views]
+    expected = sum(supervision_loss(f, views[0], config.supervision) for f in fused) / 2
+    torch.testing.assert_close(losses["supervision_fused"], expected)
+    sum(losses.values()).backward()
+    assert all(p.grad is None for p in tiny_net.depth_encoder.parameters())
+
+
+def test_the_second_views_depth_can_be_what_the_network_predicts(tiny_net, views):
+    tiny_net.eval()
+    view, plus = views
+    with torch.no_grad():
+        predicted = tiny_net.predicted_depth(tiny_net(plus.rgb))
+    expected = objective(tiny_net, view, replace(plus, depth=predicted), MethodConfig())
+    torch.testing.assert_close(objective(tiny_net, view, plus, MethodConfig(plus_depth="predicted")), expected)
+
+
+def test_predicting_depth_leaves_modes_and_statistics_as_they_were(tiny_net, views):
+    tiny_net.train()
+    tiny_net.depth_neck.eval()
+    modes = [m.training for m in tiny_net.modules()]
+    before = tiny_net.rgb_neck.laterals[0][1].running_mean.clone()
+    _predicted_depth(tiny_net, views[1].rgb)
+    assert [m.training for m in tiny_net.modules()] == modes
+    assert torch.equal(tiny_net.rgb_neck.laterals[0][1].running_mean, before)
+
+
+def test_projectors_of_their_own_embed_each_branch(tiny_config, views):
+    torch.manual_seed(0)
+    net = DualModalityNet(replace(tiny_config, shared_projector=False)).eval()
+    losses = objective(net, *views, MethodConfig(contrast_weight=1.0))
+    first, plus = (net.embed(net.encode_depth(v.depth)[0].pooled, "depth") for v in views)
+    torch.testing.assert_close(losses["contrast_depth_depth"], nt_xent(first, plus))
+    losses["contrast_rgb_fused"].backward()
+    assert net.other_projectors["fused"][0].weight.grad is not None
 
 
 def test_a_fused_branch_needs_a_depth_branch():

@@ -1,12 +1,17 @@
-"""What the training loop does when a process that loads batches dies."""
+"""The training loop: processes that die, what is not finite, averaged weights, waiting for data."""
 
+import json
 import os
+import time
 
 import pytest
 import torch
 from torch import nn
 
-from dualmod.training import OptimizerConfig, TrainingModule, run_training
+from dualmod.ranks import Ranks
+from dualmod.training import EngineConfig, run_training
+from dualmod.training_module import OptimizerConfig, TrainingModule
+from dualmod.whole_batch import WholeBatch
 
 
 class Toy(TrainingModule):
@@ -42,3 +47,88 @@ def test_other_errors_keep_their_kind(tmp_path):
             Toy(), broken, tmp_path, device=torch.device("cpu"), seed=0, save_every=1, loader_workers=0,
             description="toy",
         )  # fmt: skip
+
+
+class Sick(Toy):
+    """Finite at first; at step 2 the named kind of trouble."""
+
+    def __init__(self, trouble: str, engine: EngineConfig):
+        super().__init__()
+        self.trouble, self.accumulate = trouble, engine.accumulate
+        self.whole_batch = WholeBatch(engine.accumulate)
+
+    def losses(self, batch, step):
+        value = self.layer(batch).square().mean()
+        extra = value * 0
+        if step == 2:
+            # |x|^(1/2) at 0 has the value 0 and no finite gradient
+            weight = self.layer.weight
+            extra = value * float("inf") if self.trouble == "loss" else (weight - weight.detach()).abs().sqrt().sum()
+        return {"healthy": value, "sick": extra}
+
+
+def train(module, out, engine=None, batch_of_step=lambda step: torch.full((4, 2), step + 1.0)):
+    return run_training(
+        module, batch_of_step, out, device=torch.device("cpu"), seed=0, save_every=1, loader_workers=0,
+        description="toy", engine=engine,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", [EngineConfig(), EngineConfig(accumulate=2), EngineConfig(precision="bf16")])
+@pytest.mark.parametrize("trouble", ["loss", "gradient"])
+def test_what_is_not_finite_stops_with_its_term_and_the_last_good_checkpoint(trouble, engine, tmp_path):
+    with pytest.raises(ValueError, match=rf"the {trouble} is not finite at step 2 \(sick\)"):
+        train(Sick(trouble, engine), tmp_path, engine)
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=False)
+    assert kept["global_step"] == 2
+    assert all(torch.isfinite(value).all() for value in kept["state_dict"].values())
+
+
+def test_averaged_weights_are_what_is_left(tmp_path):
+    class Watched(Toy):
+        def on_train_batch_end(self, *args):
+            self.seen = [*getattr(self, "seen", []), self.layer.weight.detach().clone()]
+
+    module = Watched()
+    train(module, tmp_path, EngineConfig(ema_decay=0.75))
+    mean = module.seen[0]
+    for weight in module.seen[1:]:
+        mean = 0.75 * mean + 0.25 * weight
+    torch.testing.assert_close(module.layer.weight.detach(), mean)
+    assert not torch.equal(mean, module.seen[-1])
+
+
+@pytest.mark.parametrize("slow", ["data", "network"])
+def test_the_share_of_time_that_is_spent_waiting_for_data(slow, tmp_path):
+    class Slow(Toy):
+        def losses(self, batch, step):
+            time.sleep(0.3 * (slow == "network"))
+            return super().losses(batch, step)
+
+    def batch(step: int) -> torch.Tensor:
+        time.sleep(0.3 * (slow == "data"))
+        return torch.ones(4, 2)
+
+    share = train(Slow(), tmp_path, batch_of_step=batch).data_share
+    assert (share > 0.5) == (slow == "data")
+    row = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])
+    assert row["data_share"] == pytest.approx(share, abs=0.1)
+
+
+def test_the_learning_rate_is_linear_in_the_batch_where_a_base_is_given():
+    assert OptimizerConfig(learning_rate=1e-3).for_batch(64).learning_rate == 1e-3
+    assert OptimizerConfig(learning_rate=1e-3, base_batch=16).for_batch(64).learning_rate == pytest.approx(4e-3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EngineConfig(precision="16"), "engine.precision=16 is not legal: it must be one of 32, bf16"),
+        (lambda: EngineConfig(compile="inducer"), "engine.compile=inducer is not legal: it must be empty or one of"),
+        (lambda: EngineConfig(ema_decay=1.0), r"engine.ema_decay=1.0 is not legal"),
+        (lambda: EngineConfig(accumulate=4).check_split(20, Ranks(count=2)), "batch_size=20 is not legal.* 8"),
+    ],
+)
+def test_engines_that_cannot_run_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

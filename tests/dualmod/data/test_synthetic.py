@@ -8,6 +8,7 @@ import torch
 
 from dualmod.data.augment import CLOSENESS_STEPS, AugmentConfig
 from dualmod.data.synthetic import PairedBatches, SyntheticHands, held_out_batches, labelled_hand
+from dualmod.ranks import Ranks
 from synth.dataset import HandSample, write_shard
 from synth.dataset.manifest import new_manifest, write_manifest
 from synth.dataset.shards import shard_name
@@ -144,3 +145,25 @@ def test_held_out_batches_cover_the_split_and_are_never_random(hands):
     assert all(torch.equal(a.rgb, b.rgb) for a, b in zip(first, again, strict=True))
     expected = torch.from_numpy(hands[12].joints_depth)
     torch.testing.assert_close(first[1].joints_depth[0], expected)
+
+
+def test_repeated_samples_stand_side_by_side_with_their_own_crops(hands):
+    batches = PairedBatches(hands, AugmentConfig(crop_px=32), steps=2, batch_size=2, seed=0, repeats=2)
+    once = PairedBatches(hands, AugmentConfig(crop_px=32), steps=2, batch_size=2, seed=0)
+    a, b = once.indices(1)
+    assert batches.indices(1) == [a, a, b, b]
+    view, _ = batches[1]
+    assert len(view) == 4 and torch.equal(view.joints_depth[0], view.joints_depth[1])
+    assert not torch.equal(view.joints_uv[0], view.joints_uv[1])
+
+
+@pytest.mark.parametrize("blocks", [2, 4])
+def test_ranks_take_their_rows_of_the_same_batch(tiny_data, blocks):
+    batches = PairedBatches(SyntheticHands(tiny_data), AugmentConfig(crop_px=32), steps=3, batch_size=8, seed=0)
+    whole = batches.part(1, blocks, Ranks())
+    parts = [batches.part(1, blocks, Ranks(rank=rank, count=2, local_count=2)) for rank in range(2)]
+    for side in range(2):
+        joined = torch.cat([part[side].rgb for part in parts])
+        assert len(parts[0][side]) == 4 and torch.equal(joined, whole[side].rgb)
+    assert torch.equal(batches.part(1, 1, Ranks())[0].rgb, batches[1][0].rgb)
+    assert not torch.equal(whole[0].rgb, batches.part(2, blocks, Ranks())[0].rgb)

@@ -2,7 +2,7 @@
 
 import torch
 
-from dualmod.network.attention import depth_attention
+from dualmod.network.attention import depth_attention, mask_attention
 
 
 def slow_attention(features: torch.Tensor) -> torch.Tensor:
@@ -39,3 +39,11 @@ def test_one_active_position_takes_all_the_weight():
 
 def test_a_dead_map_is_left_as_it_is():
     torch.testing.assert_close(depth_attention(-torch.rand(2, 3, 4, 4)), torch.ones(2, 1, 4, 4))
+
+
+def test_mask_attention_weighs_the_hand_alone_with_mean_one():
+    mask = torch.zeros(2, 1, 8, 8)
+    mask[0, :, :4, :4] = 1  # one of four cells of the map
+    expected = torch.ones(2, 1, 2, 2)  # the second mask is empty: it says nothing
+    expected[0] = torch.tensor([[4.0, 0.0], [0.0, 0.0]])
+    torch.testing.assert_close(mask_attention(mask, (2, 2)), expected)

@@ -57,3 +57,9 @@ def test_weights_of_a_file_and_their_sum_for_one_channel(tmp_path):
 def test_missing_weights_are_named(weights, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         backbone_stages("resnet18", 3, weights)
+
+
+@pytest.mark.parametrize("name", ["convnext_atto", "vgg11", "hrnet_w18_small", "xception41"])
+def test_other_kinds_are_refused_by_name_with_what_to_take(name):
+    with pytest.raises(ValueError, match=rf"backbone={name} .*take a ResNet, RegNet.*such as resnet50"):
+        backbone_stages(name, 3)

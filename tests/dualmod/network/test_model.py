@@ -93,3 +93,34 @@ def test_a_broken_checkpoint_is_one_line(content, tmp_path):
 def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"checkpoint=.*gone.safetensors does not exist"):
         load_network(tmp_path / "gone.safetensors")
+
+
+def test_stages_without_a_tap_are_left_alone(tiny_config):
+    torch.manual_seed(0)
+    net = DualModalityNet(replace(tiny_config, attention_taps=[2])).eval()
+    depth = torch.zeros(2, 1, 64, 64)
+    depth[:, :, 10:30, 30:50] = 0.5
+    for maps in (net.encode_depth(depth)[1], net.mask_attention((depth > 0).float())):
+        assert [bool((m == 1).all()) for m in maps] == [True, False, True, True, True]
+    torch.manual_seed(0)
+    without = DualModalityNet(replace(tiny_config, attention_taps=[])).eval()
+    rgb = torch.rand(2, 3, 64, 64)
+    fused = without.fused(rgb, without.encode_depth(depth)[1])
+    torch.testing.assert_close(fused.joints_uv, without(rgb).joints_uv)
+
+
+def test_projectors_that_are_not_shared_differ_and_are_saved(tiny_config, tmp_path):
+    torch.manual_seed(0)
+    net = DualModalityNet(replace(tiny_config, shared_projector=False))
+    pooled = torch.rand(3, 16)
+    embeddings = [net.embed(pooled, modality) for modality in ("rgb", "depth", "fused")]
+    assert not torch.allclose(embeddings[0], embeddings[1]) and not torch.allclose(embeddings[1], embeddings[2])
+    save_network(tmp_path / "m.safetensors", net, {})
+    loaded = load_network(tmp_path / "m.safetensors")
+    torch.testing.assert_close(loaded.embed(pooled, "fused"), embeddings[2])
+
+
+@pytest.mark.parametrize("taps", [[0], [6], [1, 1]])
+def test_taps_beyond_the_stages_are_refused(tiny_config, taps):
+    with pytest.raises(ValueError, match=r"network.attention_taps=.* a list of different stages from 1 to 5"):
+        replace(tiny_config, attention_taps=taps)

@@ -1,0 +1,149 @@
+"""One training step, whatever is trained: named loss terms, micro-batches, and a stop at what is not finite."""
+
+import abc
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from dualmod.whole_batch import WholeBatch, micro_batch
+from synth.config import check, option
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW with linear warm-up and cosine decay to 2 % of the learning rate."""
+
+    learning_rate: float = option(3e-3, "peak learning rate")
+    weight_decay: float = option(0.01, "weight decay")
+    warmup_steps: int = option(50, "steps of linear warm-up")
+    clip_norm: float = option(5.0, "largest norm of the gradient")
+    base_batch: int = option(0, "batch that learning_rate is for, scaled in proportion for others; 0: not scaled")
+
+    def __post_init__(self) -> None:
+        check(self.learning_rate > 0, "optimizer.learning_rate", self.learning_rate, "positive")
+        check(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
+        check(self.warmup_steps >= 0, "optimizer.warmup_steps", self.warmup_steps, "0 or more")
+        check(self.clip_norm > 0, "optimizer.clip_norm", self.clip_norm, "positive")
+        check(self.base_batch >= 0, "optimizer.base_batch", self.base_batch, "0 or more")
+
+    def for_batch(self, batch_size: int) -> "OptimizerConfig":
+        """With the learning rate for a global batch: linear in its size (Goyal et al. 2017)."""
+        factor = batch_size / self.base_batch if self.base_batch else 1
+        return replace(self, learning_rate=self.learning_rate * factor)
+
+
+class TrainingModule(lightning.LightningModule, abc.ABC):
+    """A module whose loss is a sum of named terms.
+
+    Attributes:
+        whole_batch: To call in ``losses`` on the rows that a term compares between samples, so that it sees the whole
+            batch however that is split.
+    """
+
+    def __init__(self, optimizer: OptimizerConfig, max_steps: int, accumulate: int = 1):
+        super().__init__()
+        self.optimizer_config, self.max_steps, self.accumulate = optimizer, max_steps, accumulate
+        self.whole_batch = WholeBatch(accumulate, self._of_all_ranks)
+        self._batch: Any = None
+        self._logged: list[dict[str, Tensor]] = []
+
+    @abc.abstractmethod
+    def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
+        """The weighted loss terms of one batch by name; their sum is minimised. Names that start with ``_`` are only
+        logged. With ``accumulate`` it runs twice for each micro-batch, and may change nothing but buffers."""
+
+    def compiled_parts(self) -> Sequence[nn.Module]:
+        """Parts of the network that ``engine.compile`` compiles, each on its own."""
+        return ()
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        part = batch_idx % self.accumulate
+        if part == 0:
+            self._batch = batch
+            if self.accumulate > 1:
+                self._first_pass()
+        terms = self._second_pass(part)
+        loss = torch.stack([v for k, v in terms.items() if not k.startswith("_")]).sum()
+        if not torch.isfinite(loss):
+            bad = ", ".join(k for k, v in terms.items() if not torch.isfinite(v)) or "their sum"
+            raise ValueError(self._not_finite("the loss", bad))
+        self._logged.append({"loss": loss.detach(), **{k.lstrip("_"): v.detach() for k, v in terms.items()}})
+        if part == self.accumulate - 1:
+            self._log_means()
+        return loss
+
+    @torch.no_grad()
+    def _first_pass(self) -> None:
+        """All rows that the whole batch is compared by; nothing of it is left in buffers or in the random state."""
+        kept = [buffer.clone() for buffer in self.buffers()]
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            for part in range(self.accumulate):
+                self.whole_batch.first_pass(part)
+                self.losses(micro_batch(self._batch, part, self.accumulate), self.global_step)
+                if not self.whole_batch.is_used:
+                    break
+        for buffer, value in zip(self.buffers(), kept, strict=True):
+            buffer.copy_(value)
+        torch.clear_autocast_cache()  # it would hand weights without a graph to the second pass
+
+    def _second_pass(self, part: int) -> Mapping[str, Tensor]:
+        self.whole_batch.second_pass(part)
+        return self.losses(micro_batch(self._batch, part, self.accumulate), self.global_step)
+
+    def _log_means(self) -> None:
+        """Log the means over the micro-batches and the ranks."""
+        is_shared = self.trainer.world_size > 1
+        rows, self._logged = self._logged, []
+        means = {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
+        self.log("loss", means.pop("loss"), prog_bar=True, sync_dist=is_shared)
+        self.log_dict(means, sync_dist=is_shared)
+
+    def _of_all_ranks(self, rows: Tensor) -> Tensor:
+        if self._trainer is None or self.trainer.world_size == 1:
+            return rows
+        gathered = self.all_gather(rows, sync_grads=True)
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten(0, 1)
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """Clip by norm, and stop before a gradient that is not finite reaches the weights."""
+        trained = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+        if not torch.isfinite(norm):
+            raise ValueError(self._not_finite("the gradient", self._terms_with_bad_gradient(trained)))
+        nn.utils.clip_grads_with_norm_(trained, self.optimizer_config.clip_norm, norm)
+
+    def _terms_with_bad_gradient(self, trained: list[nn.Parameter]) -> str:
+        """Names of the terms whose own gradient is not finite, found by computing the step once more."""
+        bad: set[str] = set()
+        with torch.enable_grad(), self.trainer.precision_plugin.forward_context():
+            for part in range(self.accumulate):
+                terms = {k: v for k, v in self._second_pass(part).items() if v.requires_grad}
+                for name, term in terms.items():
+                    gradient = torch.autograd.grad(term, trained, retain_graph=True, allow_unused=True)
+                    if not all(torch.isfinite(g).all() for g in gradient if g is not None):
+                        bad.add(name)
+        return ", ".join(sorted(bad)) or "their sum"
+
+    def _not_finite(self, what: str, terms: str) -> str:
+        return (
+            f"{what} is not finite at step {self.global_step} ({terms}); lower optimizer.learning_rate. "
+            f"The last checkpoint is kept"
+        )
+
+    def configure_optimizers(self) -> Any:
+        config = self.optimizer_config
+        trained = [p for p in self.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _rate(self, step: int) -> float:
+        warmup = self.optimizer_config.warmup_steps
+        done = min(1.0, max(0, step - warmup) / max(1, self.max_steps - warmup))
+        return min(1.0, (step + 1) / (warmup + 1)) * (0.51 + 0.49 * math.cos(math.pi * done))
