@@ -63,6 +63,10 @@ class Steps(Dataset):
         return self.batch_of_step(min(self.first + index, self.last - 1))
 
 
+class NotFiniteError(ValueError):
+    """A loss that is not finite."""
+
+
 class TrainingModule(lightning.LightningModule, abc.ABC):
     """A module whose loss is a sum of named terms."""
 
@@ -75,12 +79,15 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
         """The weighted loss terms of one batch by name; their sum is minimised. Names that start with ``_`` are only
         logged."""
 
+    def after_step(self) -> None:
+        """Called when the weights have moved, before anything of the step is logged or saved."""
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         terms = self.losses(batch, self.global_step)
         loss = torch.stack([v for k, v in terms.items() if not k.startswith("_")]).sum()
         if not torch.isfinite(loss):
             bad = ", ".join(k for k, v in terms.items() if not torch.isfinite(v)) or "their sum"
-            raise ValueError(
+            raise NotFiniteError(
                 f"the loss is not finite at step {self.global_step} ({bad}); lower optimizer.learning_rate. "
                 f"The last checkpoint is kept"
             )
@@ -99,6 +106,15 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
         warmup = self.optimizer_config.warmup_steps
         done = min(1.0, max(0, step - warmup) / max(1, self.max_steps - warmup))
         return min(1.0, (step + 1) / (warmup + 1)) * (0.51 + 0.49 * math.cos(math.pi * done))
+
+
+class _AfterStep(Callback):
+    """Lightning calls a module's own hook at the end of a step only when checkpoints have been saved: what it changes
+    would be a step behind after a restart."""
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *args: Any) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        pl_module.after_step()
 
 
 class JsonLines(Callback):
@@ -167,7 +183,7 @@ def run_training(
             devices=1,
             max_steps=module.max_steps,
             gradient_clip_val=module.optimizer_config.clip_norm,
-            callbacks=[saver, JsonLines(out / METRICS_FILE, every=10), _Progress(description)],
+            callbacks=[_AfterStep(), saver, JsonLines(out / METRICS_FILE, every=10), _Progress(description)],
             logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
             log_every_n_steps=10,
             enable_model_summary=False,
