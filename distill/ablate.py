@@ -1,8 +1,9 @@
 """``handbridge ablate``: variants of rendering and training x seeds, resumable, one table with spread and compute.
 
-Variants that render alike share one dataset. Seeds are the outer loop, so that a run that is stopped early has compared
-all variants, with fewer seeds. The same command in a second terminal, or on a second machine that shares the folder,
-takes the steps that the first one has not taken.
+Variants that render alike share one dataset. With ``start``, variants are methods of adaptation from one checkpoint
+for each seed, nothing is rendered or pre-trained, and a variant without options for adapt is the start itself. Seeds
+are the outer loop, so that a run that is stopped early has compared all variants, with fewer seeds. The same
+command in a second terminal, or on a second machine that shares the folder, takes the steps that the first one has not.
 """
 
 import re
@@ -16,6 +17,8 @@ from typing import TypeVar
 from rich.console import Console
 
 from distill.ablation_table import Ablation, write_tables
+from distill.adapt import AdaptConfig, adapt
+from distill.alarms import CollapseError
 from distill.beside import AUTO, find_backgrounds, find_real_root, real_sets
 from distill.report.runs import EVALUATION_FOLDER, load_stages
 from distill.steps import Step, compose_forwarded, read_times, run_steps, split_forwarded
@@ -25,13 +28,15 @@ from dualmod.pretrain import FREE_KEYS as TRAIN_FREE_KEYS
 from dualmod.pretrain import MODEL_FILE, PretrainConfig, pretrain
 from synth.config import check, option, required, stage_main
 from synth.dataset.manifest import MANIFEST_FILE
-from synth.files import open_run_folder
+from synth.files import open_run_folder, require_file
 from synth.generate import FREE_KEYS as GENERATE_FREE_KEYS
 from synth.generate import GenerateConfig, generate
 
-STAGES = ("generate", "pretrain", "evaluate")
-RESERVED = ("out", "data", "checkpoint", "dataset", "root", "preset", "overwrite")
-"""Options that ablate alone sets, in every stage; ``pretrain.seed`` as well."""
+STAGES = ("generate", "pretrain", "adapt", "evaluate")
+RESERVED = ("out", "data", "checkpoint", "source", "target", "target_root", "dataset", "root", "preset", "overwrite")
+"""Options that ablate alone sets, in every stage; ``seed`` of the trainings as well."""
+SEED = "SEED"
+"""Stands for the seed in ``start``."""
 C = TypeVar("C")
 
 
@@ -51,8 +56,12 @@ class AblateConfig:
     real_root: str = option(AUTO, "folder of the real image sets; auto: ../shared/real if it is there")
     backgrounds: str = option(AUTO, "photos behind the renders; auto: ../shared/backgrounds/bsds500 if there; none")
     datasets: str = option("ntu_real,hagrid,ti1k", "labelled sets in real_root to measure on")
+    start: str = option("", f"adaptation: model.safetensors to start from, {SEED} in the path stands for the seed")
+    source: str = option("", "adaptation: folder of the renders that stay in the training")
+    target: str = option("hagrid,webcam,ti1k", "adaptation: folders of photos, or sets in real_root, with commas")
     generate: list[str] = option([], "options for generate, as generate.KEY=VALUE on the command line")
     pretrain: list[str] = option([], "options for pretrain, as pretrain.KEY=VALUE on the command line")
+    adapt: list[str] = option([], "options for adapt, as adapt.KEY=VALUE on the command line")
     evaluate: list[str] = option([], "options for evaluate, as evaluate.KEY=VALUE on the command line")
     overwrite: bool = option(False, "delete what another run left in out")
 
@@ -63,6 +72,9 @@ class AblateConfig:
             check(re.fullmatch(r"\w+", name) is not None, "variants", name, "a name of letters, digits and _")
         known = "one of the variants: " + ", ".join(self.variants)
         check(self.baseline in ("", *self.variants), "baseline", self.baseline, known)
+        check(bool(self.source) == bool(self.start), "source", self.source, "given with start, and start with it")
+        several = SEED in self.start or len(self.seeds) == 1 or not self.start
+        check(several, "start", self.start, f"a path with {SEED} in it: one start checkpoint for each seed")
 
 
 def ablate(cfg: AblateConfig) -> Path:
@@ -99,6 +111,8 @@ def ablation_steps(cfg: AblateConfig) -> list[Step]:
     found = real_sets(root)
     for name in (part.strip() for part in cfg.datasets.split(",")):
         check(name in found, "datasets", name, f"one of those in real_root: {', '.join(found) or 'none found'}")
+    if cfg.start:
+        return [step for seed in cfg.seeds for name in cfg.variants for step in _adapted(cfg, name, seed, root)]
     datasets: dict[str, Step] = {}
     rendered = {name: _rendered(cfg, name, datasets) for name in cfg.variants}
     steps = []
@@ -126,15 +140,40 @@ def _trained(cfg: AblateConfig, name: str, seed: int, data: Step, root: Path | N
     trained = _compose(
         cfg, name, "pretrain", PretrainConfig, [f"data={data.out}", f"out={folder}", f"seed={seed}"], ("seed",)
     )
-    inner = folder / EVALUATION_FOLDER
-    options = [f"checkpoint={folder / MODEL_FILE}", f"dataset={cfg.datasets}", f"root={root}", f"out={inner}"]
-    measured = _compose(cfg, name, "evaluate", EvaluateConfig, options)
-    place = f"seed-{seed}/{name}"
-    model, metrics = folder / MODEL_FILE, inner / "metrics.json"
-    return [
-        Step(place, trained, pretrain, folder, model, TRAIN_FREE_KEYS, (data.product,)),
-        Step(f"{place}/evaluation", measured, evaluate, inner, metrics, ("batch_size", "device"), (model,)),
-    ]
+    model = folder / MODEL_FILE
+    training = Step(f"seed-{seed}/{name}", trained, pretrain, folder, model, TRAIN_FREE_KEYS, (data.product,))
+    return [training, _measured(cfg, name, seed, model, root)]
+
+
+def _adapted(cfg: AblateConfig, name: str, seed: int, root: Path | None) -> list[Step]:
+    """Adaptation and evaluation of a variant; the evaluation of the start alone where it has no option for adapt."""
+    folder = Path(cfg.out).expanduser() / f"seed-{seed}" / name
+    start = require_file(cfg.start.replace(SEED, str(seed)), "start")
+    _, options = split_forwarded(shlex.split(cfg.variants[name]), STAGES)
+    if not options["adapt"]:
+        return [_measured(cfg, name, seed, start, root)]
+    own = [f"checkpoint={start}", f"source={cfg.source}", f"target={cfg.target}", f"target_root={root}"]
+    own += [f"out={folder}", f"seed={seed}"]
+    config = _compose(cfg, name, "adapt", AdaptConfig, own, ("seed",))
+    model = folder / MODEL_FILE
+    adapting = Step(f"seed-{seed}/{name}", config, adapt_to_the_end, folder, model, TRAIN_FREE_KEYS, (start,))
+    return [adapting, _measured(cfg, name, seed, model, root)]
+
+
+def adapt_to_the_end(config: AdaptConfig) -> None:
+    """``adapt``; a run that an alarm stops is said and counts with the state that it left, so that the others go on."""
+    try:
+        adapt(config)
+    except CollapseError as error:
+        sys.stderr.write(f"{config.out}: {error}\n")
+
+
+def _measured(cfg: AblateConfig, name: str, seed: int, model: Path, root: Path | None) -> Step:
+    inner = Path(cfg.out).expanduser() / f"seed-{seed}" / name / EVALUATION_FOLDER
+    options = [f"checkpoint={model}", f"dataset={cfg.datasets}", f"root={root}", f"out={inner}"]
+    config = _compose(cfg, name, "evaluate", EvaluateConfig, options)
+    place = f"seed-{seed}/{name}/{EVALUATION_FOLDER}"
+    return Step(place, config, evaluate, inner, inner / "metrics.json", ("batch_size", "device"), (model,))
 
 
 def _compose(
@@ -169,7 +208,7 @@ def _command(cfg: AblateConfig) -> str:
     usual = AblateConfig(out=cfg.out)
     options = [f"out={cfg.out}", f"preset={cfg.preset}", f"seeds=[{','.join(map(str, cfg.seeds))}]"]
     options += [f"variants.{name}={shlex.quote(text)}" for name, text in cfg.variants.items()]
-    for key in ("baseline", "real_root", "backgrounds", "datasets"):
+    for key in ("baseline", "real_root", "backgrounds", "datasets", "start", "source", "target"):
         if getattr(cfg, key) != getattr(usual, key):
             options.append(f"{key}={getattr(cfg, key)}")
     options += [f"{stage}.{override}" for stage in STAGES for override in getattr(cfg, stage)]

@@ -14,6 +14,7 @@ from scipy import stats
 from distill import ablate as ablate_module
 from distill.ablate import AblateConfig, ablate, ablation_steps, main
 from distill.ablation_table import MEAN_OF_SETS, by_seed, difference
+from distill.alarms import CollapseError
 from distill.report.runs import Evaluated, Stage
 from synth.config import compose_config
 
@@ -50,6 +51,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, evaluated: Callable[..., Path]) -> li
 
     monkeypatch.setattr(ablate_module, "generate", leave("generate", "manifest.json"))
     monkeypatch.setattr(ablate_module, "pretrain", leave("pretrain", "model.safetensors"))
+    monkeypatch.setattr(ablate_module, "adapt", leave("adapt", "model.safetensors"))
     monkeypatch.setattr(ablate_module, "evaluate", evaluate)
     return made
 
@@ -168,3 +170,79 @@ def test_the_command_line_forwards_options(calls: list, real_root: Path, tmp_pat
     options = [f"out={tmp_path / 'all'}", "variants=methods", "seeds=[0]", f"real_root={real_root}", "preset=demo"]
     assert main([*options, "datasets=nowhere"]) == 1
     assert not calls
+
+
+METHODS = {"plain": "", "longer": "adapt.method=control adapt.max_steps=7", "bare": "adapt.method=cgac"}
+
+
+def starts(folder: Path) -> str:
+    """A start checkpoint for each of two seeds; the path with SEED in place of the seed."""
+    for seed in (0, 1):
+        (folder / f"seed-{seed}").mkdir(parents=True)
+        (folder / f"seed-{seed}" / "model.safetensors").write_text("")
+    return str(folder / "seed-SEED" / "model.safetensors")
+
+
+def test_methods_of_adaptation_start_from_the_checkpoint_of_their_seed(
+    calls: list, real_root: Path, tmp_path: Path
+) -> None:
+    start = starts(tmp_path / "starts")
+    out = tmp_path / "all"
+    options = {"variants": METHODS, "start": start, "source": str(tmp_path), "target": "toy", "adapt": ["threads=2"]}
+    table = ablate(config(out, real_root, **options)).read_text()
+    assert [stage for stage, _ in calls] == ["evaluate", "adapt", "evaluate", "adapt", "evaluate"] * 2
+    adapted = [made for stage, made in calls if stage == "adapt"]
+    assert [made.checkpoint for made in adapted] == [start.replace("SEED", s) for s in "0011"]
+    assert [(made.seed, made.max_steps, made.method.name) for made in adapted[:2]] == [
+        (0, 7, "control"),
+        (0, adapted[1].max_steps, "cgac"),
+    ]
+    assert {made.threads for made in adapted} == {2} and {made.target_root for made in adapted} == {str(real_root)}
+    measured = [made for stage, made in calls if stage == "evaluate"]
+    assert measured[0].checkpoint == start.replace("SEED", "0") and "seed-0/longer" in measured[1].checkpoint
+    assert f"start={start}" in table and "| bare | adapt.method=cgac | 2 |" in table
+
+
+def test_a_collapsed_method_does_not_end_the_ablation(
+    calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    leave = ablate_module.adapt
+
+    def collapse(made: Any) -> None:
+        leave(made)
+        if made.method.name == "control":
+            raise CollapseError("collapse alarm at step 10")
+
+    monkeypatch.setattr(ablate_module, "adapt", collapse)
+    options = {"variants": METHODS, "start": starts(tmp_path / "starts"), "source": str(tmp_path), "target": "toy"}
+    ablate(config(tmp_path / "all", real_root, seeds=[0], **options))
+    assert [stage for stage, _ in calls].count("evaluate") == 3
+    assert "longer: collapse alarm at step 10" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": ""}, "source= is not legal: it must be given with start"),
+        ({"start": "one.safetensors"}, "start=one.safetensors is not legal: it must be a path with SEED in it"),
+        ({"start": "none-SEED.safetensors"}, "start=none-0.safetensors does not exist"),
+        ({"variants": {"a": "", "b": "adapt.seed=1"}}, "variant b: adapt.seed is set by ablate"),
+        ({"variants": {"a": "", "b": "adapt.method=magic"}}, "variant b: adapt: method=magic is not legal"),
+    ],
+)
+def test_faulty_comparisons_of_methods_end_before_work(
+    calls: list, real_root: Path, tmp_path: Path, changes: dict, message: str
+) -> None:
+    options = {"variants": METHODS, "start": starts(tmp_path / "starts"), "source": "renders", **changes}
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        ablate(config(tmp_path / "all", real_root, **options))
+    assert not calls
+
+
+def test_the_shipped_methods_compose(real_root: Path, tmp_path: Path) -> None:
+    start = starts(tmp_path / "starts")
+    given = [f"out={tmp_path / 'x'}", "variants=adaptation", "datasets=toy", f"start={start}", "source=renders"]
+    cfg = compose_config("ablate", AblateConfig, [*given, "seeds=[0]"])
+    cfg.real_root = str(real_root)
+    names = [step.config.method.name for step in ablation_steps(cfg) if "evaluation" not in step.name]
+    assert len(names) == len(cfg.variants) - 1 and set(names) >= {"control", "regda", "semihand", "cgac"}
