@@ -8,14 +8,16 @@ OneHand10K, Panoptic, RHD and InterHand2.6M.
     annotations/hand_keypoints.json  images/00000000.jpg                   (``export format=coco``)
 
 - An annotation has ``keypoints`` of 21 (x, y, v), or those of a person with ``lefthand_kpts`` and ``righthand_kpts``;
-  each hand is a row. Joints: wrist, then thumb to little finger, each from the base (our order); labelled where v > 0.
+  each hand is a row.
+- Joints: wrist, then thumb to little finger, each from the base (our order); labelled where v > 0.
 - Box: ``bbox``, ``lefthand_box``, ``righthand_box`` (x, y, width, height from the image's corner), made one about pixel
   centres by half a pixel.
 - Handedness: left and right hand of the person, or ``hand_type``; else unknown.
 - 3D, where there is ``joint_cam`` of 21 (millimetres) and the image's ``cam_param`` (``focal``, ``princpt``).
-- Splits: the annotation file with ``train``, ``val`` or ``test`` in its name (``test`` falls back to ``val``); a folder
-  with one annotation file has one split, and whoever adapts and tests on it uses the same images. A target opens no
-  annotation: it takes the folders of images named after the split, or all.
+- Splits: the annotation file with ``train``, ``val`` or ``test`` in its name (``test`` falls back to ``val``). Where no
+  file has any of these in its name there is one split, and whoever adapts and tests on it uses the same images.
+  A target opens no annotation: it takes the folders of images named after the split, or all if none is named so. No
+  pose parameters are read.
 
 Not confirmed: whether keypoints count from a pixel's corner or its centre (taken: centre, as MMPose does).
 """
@@ -30,6 +32,7 @@ from dualmod.data.reader import HandLabel, Reader, intrinsics
 from synth.conventions import LEFT, NUM_JOINTS, RIGHT, UNKNOWN
 
 ANNOTATIONS = "annotations"
+WORDS = ("train", "val", "test")
 FALLBACKS = {"test": ("test", "val"), "val": ("val",), "train": ("train",), "all": ()}
 
 
@@ -43,13 +46,9 @@ class Layout(Reader):
     splits: ClassVar[dict[str, str]] = {"test": "test", "train": "train", "adapt": "train", "val": "val", "all": "all"}
 
     def images(self, split: str) -> list[Path]:
-        words = FALLBACKS[self.native(split)]
         folders = [p.name for p in sorted(self.path.iterdir()) if p.is_dir() and p.name != ANNOTATIONS]
-        for word in words:
-            named = [name for name in folders if word in name.lower()]
-            if named:
-                return [path for name in named for path in self.image_files(name)]
-        return self.image_files(".")
+        named = self._of_split(folders, split, "folder of images in the folder")
+        return [path for name in named or ["."] for path in self.image_files(name)]
 
     def labels(self, split: str) -> Iterator[HandLabel]:
         file = self._annotation_file(split)
@@ -65,16 +64,23 @@ class Layout(Reader):
 
     def _annotation_file(self, split: str) -> str:
         files = sorted(p.name for p in self.require(ANNOTATIONS).glob("*.json"))
-        for word in FALLBACKS[self.native(split)]:
-            named = [name for name in files if word in name.lower()]
-            if named:
-                return f"{ANNOTATIONS}/{named[0]}"
-        if len(files) != 1:
+        named = self._of_split(files, split, f"file in {ANNOTATIONS}") or files
+        if not named:
+            raise FileNotFoundError(f"{self.entry} lacks {ANNOTATIONS}/*.json; download it from {self.page}")
+        return f"{ANNOTATIONS}/{named[0]}"
+
+    def _of_split(self, names: list[str], split: str, what: str) -> list[str]:
+        """Those of the names that have the split in them; none where no name has any split in it."""
+        wanted = FALLBACKS[self.native(split)]
+        for word in wanted:
+            if found := [name for name in names if word in name.lower()]:
+                return found
+        if wanted and any(word in name.lower() for word in WORDS for name in names):
+            shown = ", ".join(names)
             raise FileNotFoundError(
-                f"{self.entry} has no annotation file of split={split} in {ANNOTATIONS} but "
-                f"{', '.join(files) or 'none at all'}; download it from {self.page}"
+                f"{self.entry} has no {what} for split={split} but {shown}; download it from {self.page}"
             )
-        return f"{ANNOTATIONS}/{files[0]}"
+        return []
 
     def _label(
         self, file: str, image: dict[str, Any], keypoints: Any, box: Any, handedness: str, joints_mm: Any
@@ -83,7 +89,7 @@ class Layout(Reader):
         camera = image.get("cam_param")
         has_3d = joints_mm is not None and camera is not None
         return HandLabel(
-            file=self._image_file(str(image["file_name"])),
+            file=self._image_file(str(image["file_name"]), file),
             joints_px=points[:, :2],
             visible=points[:, 2] > 0,
             handedness=handedness,
@@ -92,12 +98,13 @@ class Layout(Reader):
             box_px=corner_box(self.array(box, (4,), file)),
         )
 
-    def _image_file(self, name: str) -> str:
-        """Where the image is: below the folder, in ``images``, or in one of COCO's folders."""
-        for folder in ("", "images/", "val2017/", "train2017/"):
+    def _image_file(self, name: str, annotation_file: str) -> str:
+        """Where the image is: below the folder, in ``images``, or in COCO's folder of that split."""
+        coco_folder = "train2017/" if "train" in annotation_file else "val2017/"
+        for folder in ("", "images/"):
             if (self.path / folder / name).is_file():
                 return folder + name
-        return name
+        return coco_folder + name if (self.path / coco_folder).is_dir() else name
 
 
 def hands_of(annotation: dict[str, Any]) -> list[dict[str, Any]]:

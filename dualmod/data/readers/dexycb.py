@@ -58,16 +58,18 @@ class Layout(Reader):
 
     def labels(self, split: str) -> Iterator[HandLabel]:
         cameras: dict[str, np.ndarray] = {}
+        sides: dict[str, str] = {}
         for sequence, serial in self._views(split):
             if serial not in cameras:
                 cameras[serial] = self._K(serial)
-            handedness = self._handedness(f"{sequence}/meta.yml")
+            if sequence not in sides:
+                sides[sequence] = self._handedness(f"{sequence}/meta.yml")
             for image in self._frames(f"{sequence}/{serial}"):
                 file = image.relative_to(self.path).as_posix()
                 joints_cam = self._joints(file.replace("color_", "labels_").replace(".jpg", ".npz"))
                 if not (joints_cam == NO_HAND).all():
                     K = cameras[serial]
-                    yield HandLabel(file, projected(joints_cam, K), ALL_JOINTS, handedness, joints_cam, K)
+                    yield HandLabel(file, projected(joints_cam, K), ALL_JOINTS, sides[sequence], joints_cam, K)
 
     def _views(self, split: str) -> Iterator[tuple[str, str]]:
         """Sequence and serial number of the camera, in the toolkit's order."""

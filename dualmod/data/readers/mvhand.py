@@ -10,7 +10,7 @@ github.com/ShichengChen/multiviewDataset.
   from the base. In view v a point is ``inv(calib[serial of v]) @ point``, serials in ascending order.
 - Units: millimetres; intrinsics of the four cameras stand in the toolkit. The toolkit cuts joints to whole
   millimetres, we do not.
-- Handedness: right, as the MANO model that was fitted. Its parameters are not read. ``calib.pkl`` is read without
+- Handedness: right, as the MANO model that was fitted. Pose parameters are not read. ``calib.pkl`` is read without
   running anything in it; it holds camera poses and no label, but a target does not open it either.
 - Splits: the papers use half of the 84,000 images each and do not say which. Ours: the first two of the four recordings
   to adapt on, the other two (other people) to test on.

@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from dualmod.data.reader import HandLabel, Reader, intrinsics, projected
 from synth.conventions import JOINT_NAMES, LEFT, NUM_JOINTS, WRIST
@@ -81,7 +82,7 @@ class Layout(Reader):
     def _hands_mm(self, file: str) -> Float[np.ndarray, "frames 21 3"]:
         try:
             content = loadmat(self.require(file), variable_names=["handPara"])
-        except (ValueError, TypeError, NotImplementedError, EOFError) as error:
+        except (MatReadError, ValueError, TypeError, NotImplementedError, EOFError) as error:
             raise self.damaged(file, str(error)) from error
         if "handPara" not in content:
             raise self.damaged(file, "it has no array handPara")
