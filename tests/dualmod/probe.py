@@ -7,9 +7,9 @@ import torch
 
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.synthetic import PairedBatches, SyntheticHands
+from dualmod.methods.config import PretrainMethod
 from dualmod.network.encoder import EncoderConfig
 from dualmod.network.model import DualModalityNet, NetworkConfig
-from dualmod.objective import MethodConfig
 from dualmod.pretrain import PretrainConfig, PretrainModule
 from dualmod.ranks import Ranks, launched_ranks
 from dualmod.training import EngineConfig, run_training
@@ -18,7 +18,7 @@ BATCH, BLOCKS = 6, 2
 SMALL = EncoderConfig(backbone="mobilenetv3_small_050")
 NETWORK = NetworkConfig(image_size=64, rgb=SMALL, depth=SMALL, decoder_width=16, embedding_dims=8)
 # all images are mirrored for handedness: with a share, other ones would be when the batch is split
-METHOD = MethodConfig(contrast_weight=1.0, mirrored_share=1.0)
+METHOD = PretrainMethod(contrast_weight=1.0, mirrored_share=1.0)
 
 
 class Probe(PretrainModule):
