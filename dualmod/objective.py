@@ -87,13 +87,18 @@ class Passes:
         latents: By branch: ``rgb``, and ``depth`` and ``fused`` where they run.
         predictions: By branch.
         labels: Of both views.
-        gather: Takes rows of this batch to those of the whole one.
+        gather: Takes rows of one view to those of the whole batch, where that is split.
     """
 
     latents: dict[str, Latent]
     predictions: dict[str, Prediction]
     labels: HandBatch
     gather: Gather = unchanged
+
+    def of_whole_batch(self, rows: Tensor) -> Tensor:
+        """Rows of both views here to those of the whole batch, first views first."""
+        count = len(rows) // 2
+        return torch.cat([self.gather(rows[:count]), self.gather(rows[count:])])
 
 
 Head = Callable[[Passes], dict[str, Tensor]]

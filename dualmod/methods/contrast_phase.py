@@ -84,7 +84,7 @@ def contrast_objective(
         first: One view of each row.
         second: Its positive.
         config: What counts.
-        gather: Takes rows of this batch to those of the whole one, which are compared.
+        gather: Takes rows of this batch to those of the whole one, where that is split.
     """
     pooled = net.encode_rgb(torch.cat([first.rgb, second.rgb])).pooled
     embedding = net.embed(pooled)

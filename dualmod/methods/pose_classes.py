@@ -82,8 +82,8 @@ class PoseClasses(nn.Module):
         config, labels = self.config, passes.labels
         poses = pose_vectors(labels.joints_uv, labels.joints_depth)
         belongs, _ = self.assign(poses)
-        _, likeness = self.assign(passes.gather(poses))
-        embedding = passes.gather(passes.predictions["rgb"].embedding)
+        _, likeness = self.assign(passes.of_whole_batch(poses))
+        embedding = passes.of_whole_batch(passes.predictions["rgb"].embedding)
         contrast = label_aware_contrast(embedding, likeness, temperature=config.temperature, hardness=config.hardness)
         entropy = functional.cross_entropy(self.classifier(passes.latents["rgb"].pooled), belongs)
         return {

@@ -35,6 +35,23 @@ def test_the_loss_is_that_of_its_parts(tiny_net, views, undo, weigh):
     torch.testing.assert_close(contrast_objective(tiny_net, *views, config), {"contrast_views": expected})
 
 
+def test_a_part_with_the_rows_of_the_others_has_the_loss_of_the_whole(tiny_net, views):
+    tiny_net.eval()
+    config = ContrastPhaseConfig(share=0.5, pose_weights=True)
+    seen: list[torch.Tensor] = []
+
+    def keep(rows):
+        seen.append(rows.detach())
+        return rows
+
+    whole = contrast_objective(tiny_net, *views, config, gather=keep)["contrast_views"]
+    rest = iter(seen)
+    part = contrast_objective(
+        tiny_net, views[0][:1], views[1][:1], config, gather=lambda rows: torch.cat([rows, next(rest)[1:]])
+    )["contrast_views"]
+    torch.testing.assert_close(part, whole)
+
+
 def test_encoder_and_projector_learn_and_nothing_else(tiny_net, views):
     contrast_objective(tiny_net, *views, ContrastPhaseConfig(share=0.5))["contrast_views"].backward()
     learns = {name.split(".")[0] for name, p in tiny_net.named_parameters() if p.grad is not None}

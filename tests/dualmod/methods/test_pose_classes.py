@@ -12,7 +12,7 @@ from dualmod.data.pose_vectors import pose_vectors
 from dualmod.losses.label_aware_contrast import label_aware_contrast
 from dualmod.methods.pose_classes import PoseClasses, PoseClassesConfig, fit_centres
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import MethodConfig, objective
+from dualmod.objective import MethodConfig, Passes, objective
 
 RGB_ALONE = MethodConfig(depth_branch=False, fused_branch=False, contrast_weight=0.0)
 
@@ -68,6 +68,25 @@ def test_terms_are_the_losses_on_both_rgb_views(tiny_net: DualModalityNet, soft)
     (terms["class_contrast"] + terms["class_entropy"]).backward()
     for learns in (made.classifier.weight, next(tiny_net.rgb_encoder.parameters())):
         assert learns.grad is not None and torch.isfinite(learns.grad).all() and learns.grad.abs().max() > 0
+
+
+def test_a_part_with_the_rows_of_the_others_has_the_contrast_of_the_whole(tiny_net):
+    tiny_net.eval()
+    batch, made, seen = poses(0, 1, 0, 2), classes(), []
+
+    def passes_of(rows: slice, gather) -> Passes:
+        both = HandBatch(**{name: torch.cat([value[rows]] * 2) for name, value in vars(batch).items()})
+        latent = tiny_net.encode_rgb(both.rgb)
+        return Passes({"rgb": latent}, {"rgb": tiny_net.decode(latent)}, both, gather)
+
+    def keep(rows):
+        seen.append(rows.detach())
+        return rows
+
+    whole = made(passes_of(slice(None), keep))["class_contrast"]
+    rest = iter(seen)
+    part = made(passes_of(slice(2), lambda rows: torch.cat([rows, next(rest)[2:]])))["class_contrast"]
+    torch.testing.assert_close(part, whole)
 
 
 def test_a_blind_classifier_costs_the_log_of_the_classes(tiny_net):
