@@ -27,7 +27,8 @@ from rich.table import Table
 from synth.config import compose_config
 from synth.dataset.maker import SampleMaker
 from synth.dataset.sample import encode_sample
-from synth.generate import GenerateConfig, generate, maker_settings
+from synth.dataset.shards import shard_name
+from synth.generate import GenerateConfig, maker_settings
 from synth.hand import HandModel, load_hand
 from synth.optional import MissingPartError
 from synth.render import RenderScene, get_renderer
@@ -36,6 +37,7 @@ from synth.render.torch_raster import rasterise
 from synth.scene.company import OccluderOptions
 from synth.scene.scene import SceneOptions, SceneSampler
 from synth.scene.skin import load_skins
+from synth.shard_task import ShardTask, make_shard
 
 SIZES_PX = (128, 224, 256)
 PASSES = 5
@@ -135,31 +137,24 @@ def _cuda_rate(run: Callable[[], object], count: int) -> float:
 
 
 def generation_rate(size_px: int, count: int, options: Sequence[str]) -> float:
-    """Images per core-second of ``handbridge generate`` from nothing to shards on disk, without its start-up.
-
-    The rate is that of the images by which a long run exceeds a short one.
-    """
-    short, long = (min(_generation_seconds(size_px, n, options) for _ in range(2)) for n in (count, 4 * count))
-    return 3 * count / (long - short)
+    """Images per core-second of a worker of ``handbridge generate`` from nothing to shards on disk: median over
+    ``PASSES`` shards of ``count`` images, after one to warm up."""
+    settings = maker_settings(_config("unused", size_px, count, options))
+    rates = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(PASSES + 1):
+            first = number * count
+            task = ShardTask(Path(folder) / shard_name(number), first, first + count, 0, settings)
+            start = time.process_time()
+            make_shard(task)
+            rates.append(count / (time.process_time() - start))
+    return statistics.median(rates[1:])
 
 
 def _config(out: str, size_px: int, count: int, options: Sequence[str]) -> GenerateConfig:
-    sizes = [f"image_size={size_px}", f"num_samples={count}", f"shard_size={count}", "workers=1"]
-    return compose_config("generate", GenerateConfig, [f"out={out}", *sizes, *options])
-
-
-def _generation_seconds(size_px: int, count: int, options: Sequence[str]) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        cfg = _config(str(Path(folder) / "data"), size_px, count, options)
-        before = _cpu_seconds()
-        generate(cfg)
-        return _cpu_seconds() - before
-
-
-def _cpu_seconds() -> float:
-    """CPU time of this process and of its workers that have ended."""
-    own, workers = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + workers.ru_utime + workers.ru_stime
+    return compose_config(
+        "generate", GenerateConfig, [f"out={out}", f"image_size={size_px}", f"num_samples={count}", *options]
+    )
 
 
 class StockPyrender:
@@ -216,7 +211,7 @@ def main() -> None:
         rates["raster, render only"].append(images_per_core_second(get_renderer("raster")().render, scenes))
         rates["torch rasteriser, depth and ids"].append(torch_raster_rate(scenes))
         for name, options in SCENES.items():
-            rates[GENERATE + name].append(generation_rate(size, 2 * count, options))
+            rates[GENERATE + name].append(generation_rate(size, count, options))
         try:
             rates["pyrender 0.1.45"].append(images_per_core_second(StockPyrender(size).render, scenes))
         except (ImportError, OSError, AttributeError) as error:

@@ -8,8 +8,7 @@ command in a second terminal, or on a second machine that shares the folder, tak
 
 import re
 import shlex
-import sys
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -21,12 +20,12 @@ from distill.adapt import AdaptConfig, adapt
 from distill.alarms import CollapseError
 from distill.beside import AUTO, find_backgrounds, find_real_root, real_sets
 from distill.report.runs import EVALUATION_FOLDER, load_stages
-from distill.steps import Step, compose_forwarded, read_times, run_steps, split_forwarded
+from distill.steps import Step, compose_forwarded, forwarding_main, read_times, run_steps, split_forwarded
 from distill.summary import Provenance, commit, hardware
 from dualmod.evaluate import EvaluateConfig, evaluate
 from dualmod.pretrain import FREE_KEYS as TRAIN_FREE_KEYS
 from dualmod.pretrain import MODEL_FILE, PretrainConfig, pretrain
-from synth.config import check, option, required, stage_main
+from synth.config import check, option, required
 from synth.dataset.manifest import MANIFEST_FILE
 from synth.files import open_run_folder, require_file
 from synth.generate import FREE_KEYS as GENERATE_FREE_KEYS
@@ -121,7 +120,16 @@ def ablation_steps(cfg: AblateConfig) -> list[Step]:
             if rendered[name] not in steps:
                 steps.append(rendered[name])
             steps += _trained(cfg, name, seed, rendered[name], root)
-    return steps
+    products = {step.product for step in steps}
+    return [_after_its_start(step, products) for step in steps]
+
+
+def _after_its_start(step: Step, products: Collection[Path]) -> Step:
+    """The step with a need for each network of this ablation that its training starts from or asks."""
+    if not isinstance(step.config, PretrainConfig):
+        return step
+    asked = {Path(file) for file in (step.config.init, step.config.method.phase.pose_checkpoint) if file}
+    return replace(step, needs=(*(step.needs or ()), *asked.intersection(products)))
 
 
 def _rendered(cfg: AblateConfig, name: str, known: dict[str, Step]) -> Step:
@@ -215,15 +223,7 @@ def _command(cfg: AblateConfig) -> str:
     return " ".join(["handbridge ablate", *options])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The ablation with the command line's options, forwarded ones included; returns the exit status."""
-    own, forwarded = split_forwarded(sys.argv[1:] if argv is None else argv, STAGES)
-
-    def run(cfg: AblateConfig) -> Path:
-        return ablate(replace(cfg, **{stage: [*getattr(cfg, stage), *forwarded[stage]] for stage in STAGES}))
-
-    return stage_main("ablate", AblateConfig, run)(own)
-
+main = forwarding_main("ablate", AblateConfig, ablate, STAGES)
 
 if __name__ == "__main__":
     raise SystemExit(main())

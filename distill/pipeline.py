@@ -4,8 +4,6 @@ Options of a stage are forwarded as ``STAGE.KEY=VALUE``: ``pretrain.max_steps=20
 composed before any work starts, so a misspelt key fails at once.
 """
 
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +13,10 @@ from distill.beside import AUTO, find_backgrounds, find_real_root, real_sets
 from distill.report.runs import load_stages
 from distill.simulated_target import NOTE, SET_NAME, split_skins
 from distill.stages import FORWARDED, Plan, evaluated_folders, plan_steps
-from distill.steps import read_times, run_steps, split_forwarded
+from distill.steps import forwarding_main, read_times, run_steps
 from distill.summary import Provenance, commit, hardware, write_summary
 from distill.transfer import TransferConfig, transfer
-from synth.config import check, option, required, stage_main
+from synth.config import check, option, required
 from synth.files import open_run_folder
 
 PRESETS = ("demo", "laptop", "paper")
@@ -126,15 +124,7 @@ def command_of(cfg: PipelineConfig) -> str:
     return " ".join(["handbridge pipeline", *options])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The pipeline with the command line's options, forwarded ones included; returns the exit status."""
-    own, forwarded = split_forwarded(sys.argv[1:] if argv is None else argv, FORWARDED)
-
-    def run(cfg: PipelineConfig) -> Path:
-        return pipeline(replace(cfg, **{stage: [*getattr(cfg, stage), *forwarded[stage]] for stage in FORWARDED}))
-
-    return stage_main("pipeline", PipelineConfig, run)(own)
-
+main = forwarding_main("pipeline", PipelineConfig, pipeline, FORWARDED)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -7,16 +7,17 @@ that was killed is free at once.
 
 import gc
 import json
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from synth.config import compose_config
+from synth.config import compose_config, stage_main
 from synth.files import CONFIG_FILE, open_run_folder, written_atomically
 
 TIMES_FILE = "times.json"
@@ -112,6 +113,21 @@ def split_forwarded(arguments: Sequence[str], stages: Collection[str]) -> tuple[
         else:
             own.append(argument)
     return own, forwarded
+
+
+def forwarding_main(verb: str, schema: type[C], run: Callable[[C], Any], stages: Collection[str]) -> Callable[..., int]:
+    """The ``main`` of a verb that runs stages: options ``STAGE.KEY=VALUE`` of the command line go into the list that
+    its config keeps for the stage, the others are the verb's own."""
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        own, forwarded = split_forwarded(sys.argv[1:] if argv is None else argv, stages)
+
+        def run_forwarded(cfg: Any) -> Any:
+            return run(replace(cfg, **{stage: [*getattr(cfg, stage), *forwarded[stage]] for stage in stages}))
+
+        return stage_main(verb, schema, run_forwarded)(own)
+
+    return main
 
 
 def compose_forwarded(

@@ -63,7 +63,9 @@ class JsonLines(Callback):
         due = trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps
         if not (due and trainer.is_global_zero):
             return
-        values = {k: round(float(v), 6) for k, v in trainer.callback_metrics.items()}
+        # Lightning keeps the last value of a term that a later phase of the run no longer has
+        known = {k: v for k, v in trainer.callback_metrics.items() if k in pl_module.logged}
+        values = {k: round(float(v), 6) for k, v in known.items()}
         times = {"seconds": round(time.perf_counter() - self.start, 2), "data_share": round(self.timer.share, 4)}
         with self.path.open("a") as lines:
             lines.write(json.dumps({"step": trainer.global_step, **times, **values}) + "\n")

@@ -5,7 +5,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from dualmod.losses.precision import in_float32
 
+
+@in_float32
 def undo_geometry(
     embedding: Float[Tensor, "batch dims"], turn_rad: Float[Tensor, "batch"], shift: Float[Tensor, "batch 2"]
 ) -> Float[Tensor, "batch dims"]:

@@ -4,7 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dualmod.losses.precision import in_float32
 
+
+@in_float32
 def label_aware_contrast(
     embeddings: Float[Tensor, "views dims"],
     likeness: Float[Tensor, "views views"],

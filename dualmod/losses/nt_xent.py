@@ -4,7 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dualmod.losses.precision import in_float32
 
+
+@in_float32
 def nt_xent(
     anchors: Float[Tensor, "batch dims"], positives: Float[Tensor, "batch dims"], *, temperature: float = 0.5
 ) -> Float[Tensor, ""]:

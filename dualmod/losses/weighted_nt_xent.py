@@ -4,7 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dualmod.losses.precision import in_float32
 
+
+@in_float32
 def weighted_nt_xent(
     first: Float[Tensor, "batch dims"],
     second: Float[Tensor, "batch dims"],

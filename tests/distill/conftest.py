@@ -1,6 +1,8 @@
 """A small labelled set of pictures and evaluations of stages on it, as ``evaluate`` leaves them."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,32 @@ def evaluated(real_root: Path, tmp_path: Path):
         return out.parent
 
     return write
+
+
+Calls = list[tuple[str, Any]]
+
+
+def leave(made: Calls, stage: str, product: str) -> Callable[[Any], None]:
+    """A stage that notes its config in ``made`` and leaves it in its folder, with an empty product."""
+
+    def run(config: Any) -> None:
+        made.append((stage, config))
+        out = Path(config.out)
+        out.mkdir(parents=True)
+        OmegaConf.save(OmegaConf.structured(config), out / "config.yaml")
+        (out / product).write_text("{}")
+
+    return run
+
+
+def leave_evaluation(made: Calls, evaluated: Callable[..., Path], noise_px: dict[str, float]) -> Callable[[Any], None]:
+    """An ``evaluate`` that leaves a true evaluation of a stage whose joints are off by ``noise_px`` of its name."""
+
+    def run(config: Any) -> None:
+        made.append(("evaluate", config))
+        out = Path(config.out)
+        name, seed = out.parts[-2], int(out.parts[-3].removeprefix("seed-"))
+        shutil.copytree(evaluated(name, noise_px[name], seed=seed) / "evaluation", out)
+        OmegaConf.save(OmegaConf.structured(config), out / "config.yaml")
+
+    return run

@@ -1,14 +1,12 @@
 """The ablation with stages that only leave their files: shared datasets, order, resuming, refusals, the tables."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from scipy import stats
 
 from distill import ablate as ablate_module
@@ -17,6 +15,7 @@ from distill.ablation_table import MEAN_OF_SETS, by_seed, difference
 from distill.alarms import CollapseError
 from distill.report.runs import Evaluated, Stage
 from synth.config import compose_config
+from tests.distill.conftest import leave, leave_evaluation
 
 VARIANTS = {
     "plain": "",
@@ -31,28 +30,10 @@ NOISE_PX = {"plain": 2.0, "no_arm": 3.0, "longer": 1.0, "bare": 2.5}
 def calls(monkeypatch: pytest.MonkeyPatch, evaluated: Callable[..., Path]) -> list[tuple[str, Any]]:
     """What the stages were called with."""
     made: list[tuple[str, Any]] = []
-
-    def leave(stage: str, product: str) -> Callable[[Any], None]:
-        def run(config: Any) -> None:
-            made.append((stage, config))
-            out = Path(config.out)
-            out.mkdir(parents=True)
-            OmegaConf.save(OmegaConf.structured(config), out / "config.yaml")
-            (out / product).write_text("{}")
-
-        return run
-
-    def evaluate(config: Any) -> None:
-        made.append(("evaluate", config))
-        out = Path(config.out)
-        name, seed = out.parts[-2], int(out.parts[-3].removeprefix("seed-"))
-        shutil.copytree(evaluated(name, NOISE_PX[name], seed=seed) / "evaluation", out)
-        OmegaConf.save(OmegaConf.structured(config), out / "config.yaml")
-
-    monkeypatch.setattr(ablate_module, "generate", leave("generate", "manifest.json"))
-    monkeypatch.setattr(ablate_module, "pretrain", leave("pretrain", "model.safetensors"))
-    monkeypatch.setattr(ablate_module, "adapt", leave("adapt", "model.safetensors"))
-    monkeypatch.setattr(ablate_module, "evaluate", evaluate)
+    monkeypatch.setattr(ablate_module, "generate", leave(made, "generate", "manifest.json"))
+    monkeypatch.setattr(ablate_module, "pretrain", leave(made, "pretrain", "model.safetensors"))
+    monkeypatch.setattr(ablate_module, "adapt", leave(made, "adapt", "model.safetensors"))
+    monkeypatch.setattr(ablate_module, "evaluate", leave_evaluation(made, evaluated, NOISE_PX))
     return made
 
 
@@ -88,6 +69,14 @@ def test_what_is_done_stays_and_another_seed_or_variant_is_added(calls: list, re
         ("pretrain", ("seed-2", "longer")),
         ("pretrain", ("seed-2", "no_arm")),
     ]
+
+
+def test_a_training_that_asks_another_variant_waits_for_it(real_root: Path, tmp_path: Path) -> None:
+    first = tmp_path / "all" / "seed-0" / "plain" / "model.safetensors"
+    variants = {"plain": "", "asks": f"pretrain.method.phase.pose_checkpoint={first}", "begins": "pretrain.init=other"}
+    steps = {step.name: step for step in ablation_steps(config(tmp_path / "all", real_root, variants=variants))}
+    assert first in (steps["seed-0/asks"].needs or ()) and first in (steps["seed-1/asks"].needs or ())
+    assert first not in (steps["seed-1/plain"].needs or ()) and len(steps["seed-0/begins"].needs or ()) == 1
 
 
 def test_an_interrupted_run_leaves_the_tables_of_what_is_done(

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from distill import pipeline as pipeline_module
 from distill import stages
 from distill.pipeline import PipelineConfig, command_of, main, make_plan, pipeline
 from distill.stages import plan_steps
 from distill.steps import read_times, split_forwarded
+from tests.distill.conftest import leave, leave_evaluation
 
 Write = Callable[..., Path]
 NOISE_PX = {"source_only": 4.0, "dual": 3.0, "control": 2.5, "adapted": 1.0}
@@ -23,29 +23,10 @@ NOISE_PX = {"source_only": 4.0, "dual": 3.0, "control": 2.5, "adapted": 1.0}
 def calls(monkeypatch: pytest.MonkeyPatch, evaluated: Write) -> list[tuple[str, Any]]:
     """What the stages were called with; each leaves its config and product, ``evaluate`` a true evaluation."""
     made: list[tuple[str, Any]] = []
-
-    def leave(stage: str, product: str) -> Callable[[Any], None]:
-        def run(config: Any) -> None:
-            made.append((stage, config))
-            out = Path(config.out)
-            out.mkdir(parents=True)
-            OmegaConf.save(OmegaConf.structured(config), out / "config.yaml")
-            (out / product).write_text("{}")
-
-        return run
-
-    def evaluate(config: Any) -> None:
-        made.append(("evaluate", config))
-        out = Path(config.out)
-        seed = int(out.parts[-3].removeprefix("seed-"))
-        written = evaluated(out.parts[-2], NOISE_PX[out.parts[-2]], seed=seed) / "evaluation"
-        shutil.copytree(written, out)
-        OmegaConf.save(OmegaConf.structured(config), out / "config.yaml")
-
-    monkeypatch.setattr(stages, "generate", leave("generate", "manifest.json"))
-    monkeypatch.setattr(stages, "pretrain", leave("pretrain", "model.safetensors"))
-    monkeypatch.setattr(stages, "adapt", leave("adapt", "model.safetensors"))
-    monkeypatch.setattr(stages, "evaluate", evaluate)
+    monkeypatch.setattr(stages, "generate", leave(made, "generate", "manifest.json"))
+    monkeypatch.setattr(stages, "pretrain", leave(made, "pretrain", "model.safetensors"))
+    monkeypatch.setattr(stages, "adapt", leave(made, "adapt", "model.safetensors"))
+    monkeypatch.setattr(stages, "evaluate", leave_evaluation(made, evaluated, NOISE_PX))
     monkeypatch.setattr("distill.report.runs.Evaluated.checkpoint", None)
     return made
 

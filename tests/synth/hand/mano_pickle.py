@@ -10,12 +10,15 @@ import pickle
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.sparse
 
 from synth.hand.hand_file import OPEN_HAND_FOLDER
+from synth.hand.mano_file import main
 
 
 def open_hand() -> dict[str, np.ndarray]:
@@ -88,3 +91,13 @@ def _with_state(kind: type, state: dict[str, Any]) -> Any:
     thing = kind()
     thing.__dict__.update(state)
     return thing
+
+
+def refused(folder: Path, data: bytes, capsys: pytest.CaptureFixture) -> str:
+    """The one line that ``data`` ends in; nothing ran and nothing was written."""
+    (folder / "MANO_RIGHT.pkl").write_bytes(data)
+    assert main([f"file={folder}/MANO_RIGHT.pkl", f"out={folder}/out"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.startswith(f"handbridge import-mano: file={folder}/MANO_RIGHT.pkl")
+    assert sorted(f.name for f in folder.iterdir()) == ["MANO_RIGHT.pkl"]
+    return error
