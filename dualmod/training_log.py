@@ -64,8 +64,8 @@ class JsonLines(Callback):
         if not (due and trainer.is_global_zero):
             return
         # Lightning keeps the last value of a term that a later phase of the run no longer has
-        known = {k: v for k, v in trainer.callback_metrics.items() if k in pl_module.logged}
-        values = {k: round(float(v), 6) for k, v in known.items()}
+        now = {k: v for k, v in trainer.callback_metrics.items() if k not in pl_module.retired}
+        values = {k: round(float(v), 6) for k, v in now.items()}
         times = {"seconds": round(time.perf_counter() - self.start, 2), "data_share": round(self.timer.share, 4)}
         with self.path.open("a") as lines:
             lines.write(json.dumps({"step": trainer.global_step, **times, **values}) + "\n")

@@ -47,14 +47,15 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
     Attributes:
         whole_batch: To call in ``losses`` on the rows that a term compares between samples, so that it sees the whole
             batch however that is split.
-        logged: Names of what the last step logged.
+        retired: Names of terms that earlier steps had and the last one had not.
     """
 
     def __init__(self, optimizer: OptimizerConfig, max_steps: int, accumulate: int = 1):
         super().__init__()
         self.optimizer_config, self.max_steps, self.accumulate = optimizer, max_steps, accumulate
         self.whole_batch = WholeBatch(accumulate, self._of_all_ranks)
-        self.logged: frozenset[str] = frozenset()
+        self.retired: set[str] = set()
+        self._terms: set[str] = set()
         self._batch: Any = None
         self._logged: list[dict[str, Tensor]] = []
 
@@ -109,7 +110,8 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
         is_shared = self.trainer.world_size > 1
         rows, self._logged = self._logged, []
         means = {name: torch.stack([row[name] for row in rows]).mean() for name in rows[0]}
-        self.logged = frozenset(means)
+        self.retired = (self.retired | self._terms) - means.keys()
+        self._terms = set(means)
         self.log("loss", means.pop("loss"), prog_bar=True, sync_dist=is_shared)
         self.log_dict(means, sync_dist=is_shared)
 
