@@ -8,6 +8,7 @@ command in a second terminal, or on a second machine that shares the folder, tak
 
 import re
 import shlex
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path

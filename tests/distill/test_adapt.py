@@ -132,7 +132,8 @@ def test_several_targets_are_read_in_order_and_balanced(start, tiny_data, photos
     shutil.copy(photos / "images" / "0.png", other / "x.png")
     target = f"{photos}, {other}"
     by_photo, by_set = (
-        load_file(adapt(config(start, tiny_data, target, tmp_path / b, target_balance=b))) for b in ("photo", "set")
+        load_file(adapt(config(start, tiny_data, target, tmp_path / f"by_{b}", target_balance=b)))
+        for b in ("photo", "set")
     )
     assert any(not torch.equal(by_photo[name], by_set[name]) for name in by_photo)
 
