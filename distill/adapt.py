@@ -3,22 +3,20 @@
 The methods are in ``distill.methods``, one file each; what stops a run that goes wrong is ``distill.alarms``.
 """
 
-import dataclasses
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from distill.alarms import AlarmConfig, Alarms, CollapseError
+from distill.adapt_config import AdaptConfig
+from distill.adapt_module import AdaptModule
+from distill.alarms import Alarms, CollapseError
 from distill.locate import LocatedHands, locate_hands
-from distill.methods import MethodOptions, Setting, TargetOptions, chosen, options_class
-from distill.methods.self_distillation import Options as SelfDistillationOptions
-from distill.photos import BALANCES, PHOTO, TargetPhotos, open_photos
+from distill.methods import TargetOptions
+from distill.photos import TargetPhotos, open_photos
 from distill.target import TargetBatch, TargetBatches, ViewsConfig
 from distill.watch import Watch
 from dualmod.checkpoint import choose_device, load_network, read_notes, save_network
@@ -27,108 +25,13 @@ from dualmod.data.batch import HandBatch
 from dualmod.data.synthetic import PairedBatches, SyntheticHands, held_out_batches
 from dualmod.held_out import held_out_error
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import objective
 from dualmod.predictor import Predictor
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.ranks import require_one_process
 from dualmod.training import run_training
-from dualmod.training_module import NotFiniteError, OptimizerConfig, TrainingModule
-from synth.config import check, option, required, stage_main
+from dualmod.training_module import NotFiniteError
+from synth.config import check, stage_main
 from synth.files import open_run_folder, require_file, require_folder, written_atomically
-
-
-@dataclass
-class AdaptConfig:
-    """Adapt a pre-trained network to unlabelled photographs."""
-
-    checkpoint: str = required("model.safetensors of a pre-training")
-    source: str = required("folder of the synthetic dataset that stays in the training")
-    target: str = required("folder of photos, or several of them or names of real sets with commas")
-    out: str = required("folder for the checkpoint and the logs")
-    target_root: str = option("", "folder that holds the real sets named in target")
-    target_balance: str = option(PHOTO, "of several targets: each photo as likely (photo), or each set (set)")
-    seed: int = option(0, "seed of order and augmentation")
-    max_steps: int = option(200, "optimisation steps")
-    source_batch_size: int = option(24, "synthetic samples in a step, each in two views")
-    target_batch_size: int = option(16, "photos in a step; the control takes half as many more synthetic samples")
-    holdout: float = option(0.04, "share of the dataset that is kept out for testing")
-    frozen_statistics: bool = option(True, "keep the normalisation statistics of the start checkpoint")
-    save_every: int = option(50, "steps between checkpoints to resume from")
-    loader_workers: int = option(1, "processes that read and augment")
-    cache_gb: float = option(4.0, "largest size in GB of the decoded dataset kept in memory")
-    device: str = option("auto", "auto, cpu or cuda")
-    threads: int = option(0, "CPU threads of torch; 0 takes all cores")
-    overwrite: bool = option(False, "delete what another run left in out")
-    method: MethodOptions = option(SelfDistillationOptions(), "the method")
-    alarm: AlarmConfig = option(AlarmConfig(), "what stops a run that goes wrong")
-    optimizer: OptimizerConfig = option(OptimizerConfig(learning_rate=4e-4, warmup_steps=20), "the optimizer")
-    augment: AugmentConfig = option(AugmentConfig(), "augmentation of the views")
-
-    def __post_init__(self) -> None:
-        for key in ("max_steps", "save_every", "target_batch_size"):
-            check(getattr(self, key) > 0, key, getattr(self, key), "positive")
-        check(self.source_batch_size > 1, "source_batch_size", self.source_batch_size, "2 or more")
-        check(self.target_batch_size % 2 == 0, "target_batch_size", self.target_batch_size, "even")
-        check(self.loader_workers >= 0, "loader_workers", self.loader_workers, "0 or more")
-        check(0 < self.holdout < 1, "holdout", self.holdout, "between 0 and 1")
-        known = self.target_balance in BALANCES
-        check(known, "target_balance", self.target_balance, f"one of {', '.join(BALANCES)}")
-
-    @classmethod
-    def chosen(cls, overrides: Sequence[str]) -> type["AdaptConfig"]:
-        """This config with the options of the method that ``overrides`` choose.
-
-        Raises:
-            ValueError: when there is no such method.
-        """
-        options = options_class(chosen(overrides))
-        own = [("method", options, option(options(), "the method"))]
-        make: Any = dataclasses.make_dataclass  # its fields are made of the method, so no checker knows them
-        return make("AdaptConfig", own, bases=(cls,), namespace={"__doc__": cls.__doc__})
-
-
-class AdaptModule(TrainingModule):
-    """Supervision by renders, and the losses of a method on photos."""
-
-    def __init__(self, net: DualModalityNet, config: AdaptConfig, alarms: Alarms | None = None):
-        batch_size = config.source_batch_size + config.target_batch_size
-        super().__init__(config.optimizer.for_batch(batch_size), config.max_steps)
-        self.net, self.config, self.alarms = net, config, alarms
-        self.method = config.method.build(net, Setting(config.seed, config.max_steps))
-
-    def on_train_start(self) -> None:
-        self.net.train()
-        if self.config.frozen_statistics:
-            for module in self.net.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
-
-    def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
-        (view, view_plus), target = batch
-        if self.method is None:
-            return objective(self.net, view, view_plus, self.config.method.source)
-        (view, view_plus), target = self.method.restyled((view, view_plus), target, step)
-        terms = objective(self.net, view, view_plus, self.config.method.source)
-        terms |= self.method.losses(self.net, view, target, step)
-        if self.alarms is not None:
-            self.alarms.note_kept(float(terms["_kept_share"]))
-        return terms
-
-    def after_step(self) -> None:
-        if self.method is None:
-            return
-        self.method.after_step(self.net, self.global_step - 1)
-        if self.alarms is not None and self.global_step % self.config.alarm.every == 0:
-            readings = self.alarms.look(self.net, self.method.teacher, self.global_step)
-            self.log_dict({f"watch_{name}": value for name, value in vars(readings).items()})
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.alarms is not None:
-            checkpoint["alarms"] = self.alarms.state_dict()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.alarms is not None:
-            self.alarms.load_state_dict(checkpoint["alarms"])
 
 
 def adapt(config: AdaptConfig) -> Path:
