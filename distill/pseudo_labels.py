@@ -15,11 +15,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from distill.doubts import hand_doubt, joint_confidence, joint_weight, pose_variance
 from distill.gates import QuantileGate
 from distill.registration import correct
 from distill.weak_views import Poses, keep_steady
 from dualmod.prediction import Prediction
 from synth.config import check, option
+from synth.conventions import JOINT_NAMES
 
 CONFIDENCE, SPREAD = DOUBTS = ("confidence", "spread")
 NEAR = 0.05
@@ -34,6 +36,7 @@ class PseudoLabelConfig:
     angles: bool = option(True, "correct the joint angles (the other half of rho)")
     second_pass: bool = option(True, "take the pass with attention from predicted depth into the mean")
     confidence: bool = option(True, "weigh each joint by the confidence of both passes (ours)")
+    joint_share: float = option(1.0, "share of all joints to learn from, the most confident ones; 1: all")
     gate: bool = option(True, "leave out samples that are in doubt")
     gate_by: str = option(CONFIDENCE, "what tells doubt: confidence of the joints, or spread of the poses (Eq. 9)")
     keep_share: float = option(0.7, "quantile of the doubt up to which the gate keeps a sample")
@@ -51,7 +54,7 @@ class PseudoLabelConfig:
         check(self.gate_by in DOUBTS, "gate_by", self.gate_by, f"one of {', '.join(DOUBTS)}")
         spreads = self.registration or self.angles or self.second_pass
         check(spreads or not self.gate or self.gate_by != SPREAD, "gate_by", SPREAD, f"{CONFIDENCE} with a single pose")
-        for key in ("keep_share", "agreement_share", "temporal_share"):
+        for key in ("joint_share", "keep_share", "agreement_share", "temporal_share"):
             check(0 < getattr(self, key) <= 1, key, getattr(self, key), "above 0 and at most 1")
         check(self.window > 0, "window", self.window, "above 0")
         check(self.depth_weight >= 0, "depth_weight", self.depth_weight, "0 or more")
@@ -75,7 +78,10 @@ def make_gates(config: PseudoLabelConfig) -> dict[str, QuantileGate]:
         "agreement": config.agreement_share if config.agreement else None,
         "temporal": config.temporal_share if config.temporal else None,
     }
-    return {name: QuantileGate(share, config.window) for name, share in shares.items() if share is not None}
+    gates = {name: QuantileGate(share, config.window) for name, share in shares.items() if share is not None}
+    if config.joint_share < 1:
+        gates["joints"] = QuantileGate(config.joint_share, len(JOINT_NAMES) * config.window)
+    return gates
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,8 @@ class PseudoLabels:
         joints_depth: Behind the root in reference-bone lengths.
         spread: C of Eq. 9: variance of the averaged poses, mean over the joints, squared crop sides.
         kept: What the gate lets through.
-        joint_weight: 0 where the joint lies outside the crop; else its confidence over the batch's mean one, at most 2,
-            or 1 without that step. It does not know of the gate.
+        joint_weight: 0 where the joint lies outside the crop or in doubt; else its confidence over the batch's mean
+            one, at most 2, or 1 without that step. It does not know of the gates of photos.
         report: What each step did, by name.
     """
 
@@ -133,17 +139,17 @@ def pseudo_labels(
         report |= _change("view_mean", first.joints_uv, plain[0][0])
     corrected = _corrected(plain, focal_crop_units, config, report)
     uv, depth = (torch.stack(parts) for parts in zip(*plain, *corrected, strict=True))
-    spread = _variance(uv, depth, config.depth_weight)
+    spread = pose_variance(uv, depth, config.depth_weight)
     kept = torch.ones_like(spread, dtype=torch.bool)
     threshold = float("inf")
     if config.gate:
-        doubt = spread if config.gate_by == SPREAD else -_confidence(passes).log().mean(1)
+        doubt = spread if config.gate_by == SPREAD else hand_doubt(passes)
         kept, threshold = gates[config.gate_by](doubt)
         report[f"kept_by_{config.gate_by}"] = _share(kept)
     if config.agreement:
         assert views is not None
         all_uv, all_depth = _with(views[0], first.joints_uv), _with(views[1], first.joints_depth)
-        agreeing, _ = gates["agreement"](_variance(all_uv, all_depth, config.depth_weight))
+        agreeing, _ = gates["agreement"](pose_variance(all_uv, all_depth, config.depth_weight))
         report["kept_by_agreement"] = _share(agreeing)
         kept = kept & agreeing
     if config.temporal:
@@ -155,9 +161,13 @@ def pseudo_labels(
         report |= _change("second_pass", plain[0][0], plain[1][0])
     label_uv, label_depth = uv.mean(0), depth.mean(0)
     inside = ((label_uv >= 0) & (label_uv <= 1)).all(-1)
-    weight = _confidence_weight(passes) if config.confidence else torch.ones_like(label_depth)
+    weight = joint_weight(passes) if config.confidence else torch.ones_like(label_depth)
     if config.confidence:
         report["kept_by_joint_weights"] = (weight / 2).mean().item()
+    if config.joint_share < 1:
+        confident, _ = gates["joints"](-joint_confidence(passes).flatten())
+        report["kept_by_joints"] = _share(confident)
+        weight = weight * confident.view_as(weight)
     return PseudoLabels(
         joints_uv=label_uv,
         joints_depth=label_depth,
@@ -183,38 +193,6 @@ def _corrected(
     moved = [_distance(before[0], after[0]) for before, after in zip(plain, corrected, strict=True)]
     report["moved_by_correction"] = sum(moved) / len(moved)
     return corrected
-
-
-def precision(
-    labels: PseudoLabels, true_uv: Float[Tensor, "batch 21 2"], known: Bool[Tensor, "batch 21"], within: float = 0.05
-) -> dict[str, float]:
-    """Share of the labelled joints whose pseudo-label lies within ``within`` crop sides of the truth.
-
-    For reports on images that do have labels; adaptation never calls it.
-
-    Returns:
-        ``all``, ``kept`` (after the gate) and ``left_out``; NaN where there is no such joint.
-    """
-    right = torch.linalg.norm(labels.joints_uv - true_uv, dim=-1) <= within
-    rows = {"all": torch.ones_like(labels.kept), "kept": labels.kept, "left_out": ~labels.kept}
-    return {name: right[known & row[:, None]].double().mean().item() for name, row in rows.items()}
-
-
-def _variance(
-    uv: Float[Tensor, "poses batch 21 2"], depth: Float[Tensor, "poses batch 21"], depth_weight: float
-) -> Float[Tensor, "batch"]:
-    """Mean squared distance of the poses from their mean, in the l of section 3.1."""
-    squared = ((uv - uv.mean(0)) ** 2).sum(-1) + depth_weight * (depth - depth.mean(0)) ** 2
-    return squared.mean(0).mean(-1)
-
-
-def _confidence_weight(passes: list[Prediction]) -> Float[Tensor, "batch 21"]:
-    confidence = _confidence(passes)
-    return (confidence / confidence.mean().clamp_min(1e-6)).clamp(max=2.0)
-
-
-def _confidence(passes: list[Prediction]) -> Float[Tensor, "batch 21"]:
-    return torch.stack([p.confidence for p in passes]).mean(0).clamp_min(1e-6)
 
 
 def _change(step: str, before: Tensor, after: Tensor) -> dict[str, float]:

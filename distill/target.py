@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from distill import warps
@@ -105,7 +105,18 @@ class TargetBatches:
     def __call__(self, step: int) -> TargetBatch:
         """The batch of a step."""
         rng = np.random.default_rng([self.seed, step, 3])
-        chosen = self.photos.draw(self.batch_size, self.balance, rng)
+        return self.of_photos(self.photos.draw(self.batch_size, self.balance, rng), step, rng)[0]
+
+    def of_photos(
+        self, chosen: Int[np.ndarray, "batch"], step: int, rng: np.random.Generator
+    ) -> tuple[TargetBatch, Float[np.ndarray, "batch 2 3"]]:
+        """Views of photos by their index, and the affine map from pixels of each photo to those of its weak crop.
+
+        Args:
+            chosen: The photos.
+            step: Numbers the random draws of the further views.
+            rng: Draws the weak and the strong views.
+        """
         rows = [self._views(int(i), rng) for i in chosen]
         weak, strong, matrices, focal, A_weak_image = zip(*rows, strict=True)
         donors = np.roll(np.arange(len(rows)), 1)
@@ -114,7 +125,7 @@ class TargetBatches:
             for image, donor in zip(strong, donors, strict=True)
         ]
         further = np.random.default_rng([self.seed, step, 4])
-        return TargetBatch(
+        batch = TargetBatch(
             weak=rgb_tensor(list(weak)),
             strong=rgb_tensor(textured),
             A_strong_weak=torch.from_numpy(np.stack(matrices).astype(np.float32)),
@@ -123,6 +134,7 @@ class TargetBatches:
             **self._further_views(chosen, A_weak_image, further),
             **self._frames(chosen, A_weak_image),
         )
+        return batch, np.stack(A_weak_image)
 
     def _views(
         self, index: int, rng: np.random.Generator

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from distill.gates import QuantileGate
-from distill.pseudo_labels import PseudoLabelConfig, PseudoLabels, make_gates, precision, pseudo_labels
+from distill.pseudo_labels import PseudoLabelConfig, make_gates, pseudo_labels
 from distill.registration import correct
 from dualmod.prediction import Prediction
 
@@ -125,17 +125,20 @@ def test_gate_is_the_quantile_of_the_latest_spreads_and_resumes() -> None:
             resumed.load_state_dict(gate.state_dict())
 
 
-def test_precision_counts_right_joints_of_kept_and_left_out_samples() -> None:
-    uv = torch.zeros(2, 21, 2)
-    wrong = uv.clone()
-    wrong[1] += 0.2
-    labels = PseudoLabels(uv, uv[..., 0], torch.zeros(2), torch.tensor([True, False]), uv[..., 0], {})
-    known = torch.ones(2, 21, dtype=torch.bool)
-    assert precision(labels, wrong, known) == {"all": 0.5, "kept": 1.0, "left_out": 0.0}
+def test_the_gate_of_joints_leaves_out_the_least_confident_ones() -> None:
+    first = replace(prediction(0), confidence=torch.linspace(0.1, 1, 6 * 21).view(6, 21)[torch.randperm(6)])
+    config = PseudoLabelConfig(registration=False, angles=False, second_pass=False, gate=False, joint_share=0.4)
+    labels = pseudo_labels(first, None, FOCAL, config)
+    threshold = np.quantile(first.confidence.numpy(), 0.6)
+    assert torch.equal(labels.joint_weight > 0, first.confidence >= threshold)
+    assert labels.report["kept_by_joints"] == pytest.approx(0.4, abs=0.01)
+    later = pseudo_labels(first, None, FOCAL, config, gates=make_gates(config))
+    assert torch.equal(later.joint_weight, labels.joint_weight)
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("keep_share", 0.0), ("keep_share", 1.1), ("window", 0), ("depth_weight", -1)]
+    ("key", "value"),
+    [("joint_share", 0.0), ("keep_share", 0.0), ("keep_share", 1.1), ("window", 0), ("depth_weight", -1)],
 )
 def test_illegal_values_are_named(key: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{key}={value} is not legal"):
