@@ -1,13 +1,14 @@
 """Tables of an ablation: each variant with spread, and its difference from the baseline, paired by seed."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
 from scipy import stats
 
+from distill.label_free import Readings, label_free_table
 from distill.report.runs import Stage
 from distill.summary import Provenance
 from synth.files import written_atomically
@@ -26,12 +27,14 @@ class Ablation:
         options: Options of each variant by its name.
         baseline: Name of the variant that the others are compared with.
         provenance: Command, commit, machine and seconds.
+        label_free: What a choice may rest on, of the runs that have it.
     """
 
     stages: list[Stage]
     options: dict[str, str]
     baseline: str
     provenance: Provenance
+    label_free: Readings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def as_json(ablation: Ablation) -> dict:
             stage.label: {name: {m: by_seed(stage, name, m) for m in METRICS} for name in stage.datasets}
             for stage in ablation.stages
         },
+        "label_free": ablation.label_free,
     }
 
 
@@ -114,6 +118,7 @@ def markdown(ablation: Ablation) -> str:
         ]
         shown = f"{mean(spent) / 60:.1f}" if spent else "-"
         lines.append(f"| {stage.label} | {ablation.options.get(stage.label) or '-'} | {len(stage.seeds)} | {shown} |")
+    lines += ["", *label_free_table(ablation.label_free)]
     lines += [
         "",
         "Mean ± standard deviation over the seeds, in points. In brackets the difference from "

@@ -18,6 +18,7 @@ VERBS = {
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
+    "label-precision": ("distill.label_precision", "how right pseudo-labels are on labelled photos, step by step"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),
@@ -55,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def usage() -> str:
     """The verbs with what they do."""
     lines = ["handbridge VERB KEY=VALUE ...", "", "3D hand pose from photographs without a real label.", "", "verbs:"]
-    lines += [f"  {verb:<11} {what}" for verb, (_, what) in VERBS.items()]
+    width = max(map(len, VERBS))
+    lines += [f"  {verb:<{width}} {what}" for verb, (_, what) in VERBS.items()]
     lines += ["", "handbridge VERB --help lists a verb's options; handbridge --version tells the version."]
     return "\n".join(lines) + "\n"
 

@@ -4,24 +4,28 @@
 
 p_R is the plain prediction, p_F the one with attention from its own depth map, rho ``registration.correct``. A sample
 counts when its four poses agree, whose variance is the C of Eq. 9, or (ours) when the network is confident of its
-joints. The threshold is not a number here but a quantile of what was seen lately, because neither paper says the unit
-of theirs.
+joints. Further steps of ours look at more weak views of the photo and, in a video, at the frames beside it. Each step
+reports the share that it keeps.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from distill.doubts import hand_doubt, joint_confidence, joint_weight, pose_variance
+from distill.gates import QuantileGate
 from distill.registration import correct
+from distill.weak_views import Poses, keep_steady
 from dualmod.prediction import Prediction
 from synth.config import check, option
+from synth.conventions import JOINT_NAMES
 
 CONFIDENCE, SPREAD = DOUBTS = ("confidence", "spread")
+NEAR = 0.05
+"""Crop sides that a step may move a joint by for the report to count it as kept."""
 
 
 @dataclass
@@ -32,19 +36,52 @@ class PseudoLabelConfig:
     angles: bool = option(True, "correct the joint angles (the other half of rho)")
     second_pass: bool = option(True, "take the pass with attention from predicted depth into the mean")
     confidence: bool = option(True, "weigh each joint by the confidence of both passes (ours)")
+    joint_share: float = option(1.0, "share of all joints to learn from, the most confident ones; 1: all")
     gate: bool = option(True, "leave out samples that are in doubt")
     gate_by: str = option(CONFIDENCE, "what tells doubt: confidence of the joints, or spread of the poses (Eq. 9)")
     keep_share: float = option(0.7, "quantile of the doubt up to which the gate keeps a sample")
-    window: int = option(2048, "samples that the quantile is taken over")
+    agreement: bool = option(False, "leave out photos on whose weak views the poses disagree")
+    agreement_share: float = option(0.7, "quantile of the disagreement up to which a photo is kept")
+    view_mean: bool = option(False, "the mean over the weak views in place of the first one's pose")
+    num_views: int = option(2, "further weak views for agreement and view_mean")
+    mirrored_view: bool = option(False, "the mirror image is one of them; the network knows right hands alone")
+    temporal: bool = option(False, "videos: leave out frames whose pose is not between those before and after")
+    temporal_share: float = option(0.8, "quantile of that distance up to which a frame is kept")
+    window: int = option(2048, "samples that the quantiles are taken over")
     depth_weight: float = option(0.06, "weight of squared depth in bones beside squared place in crop sides")
 
     def __post_init__(self) -> None:
         check(self.gate_by in DOUBTS, "gate_by", self.gate_by, f"one of {', '.join(DOUBTS)}")
         spreads = self.registration or self.angles or self.second_pass
         check(spreads or not self.gate or self.gate_by != SPREAD, "gate_by", SPREAD, f"{CONFIDENCE} with a single pose")
-        check(0 < self.keep_share <= 1, "keep_share", self.keep_share, "above 0 and at most 1")
+        for key in ("joint_share", "keep_share", "agreement_share", "temporal_share"):
+            check(0 < getattr(self, key) <= 1, key, getattr(self, key), "above 0 and at most 1")
         check(self.window > 0, "window", self.window, "above 0")
         check(self.depth_weight >= 0, "depth_weight", self.depth_weight, "0 or more")
+        check(self.num_views >= 0, "num_views", self.num_views, "0 or more")
+        single = self.num_views == 0 and not self.mirrored_view
+        check(not (self.uses_views() and single), "num_views", 0, "1 or more with agreement or view_mean")
+
+    def uses_views(self) -> bool:
+        """Whether a step looks at further weak views."""
+        return self.agreement or self.view_mean
+
+    def turned_views(self) -> int:
+        """Further weak views that a batch has to hold."""
+        return self.num_views if self.uses_views() else 0
+
+
+def make_gates(config: PseudoLabelConfig) -> dict[str, QuantileGate]:
+    """The gates of the steps that are on, by the step's name."""
+    shares = {
+        config.gate_by: config.keep_share if config.gate else None,
+        "agreement": config.agreement_share if config.agreement else None,
+        "temporal": config.temporal_share if config.temporal else None,
+    }
+    gates = {name: QuantileGate(share, config.window) for name, share in shares.items() if share is not None}
+    if config.joint_share < 1:
+        gates["joints"] = QuantileGate(config.joint_share, len(JOINT_NAMES) * config.window)
+    return gates
 
 
 @dataclass(frozen=True)
@@ -56,8 +93,8 @@ class PseudoLabels:
         joints_depth: Behind the root in reference-bone lengths.
         spread: C of Eq. 9: variance of the averaged poses, mean over the joints, squared crop sides.
         kept: What the gate lets through.
-        joint_weight: 0 where the joint lies outside the crop; else its confidence over the batch's mean one, at most 2,
-            or 1 without that step. It does not know of the gate.
+        joint_weight: 0 where the joint lies outside the crop or in doubt; else its confidence over the batch's mean
+            one, at most 2, or 1 without that step. It does not know of the gates of photos.
         report: What each step did, by name.
     """
 
@@ -69,29 +106,6 @@ class PseudoLabels:
     report: dict[str, float]
 
 
-class QuantileGate:
-    """Keeps samples whose doubt is at most a quantile of the latest ones, this batch included."""
-
-    def __init__(self, quantile: float, window: int):
-        self.quantile = quantile
-        self._latest: deque[float] = deque(maxlen=window)
-
-    def __call__(self, doubt: Float[Tensor, "batch"]) -> tuple[Bool[Tensor, "batch"], float]:
-        """What is kept, and the threshold; the gate remembers ``doubt``."""
-        self._latest.extend(doubt.tolist())
-        threshold = torch.tensor(self._latest, dtype=torch.float64).quantile(self.quantile).item()
-        return doubt.double() <= threshold, threshold
-
-    def state_dict(self) -> dict[str, Any]:
-        """What resuming needs."""
-        return {"quantile": self.quantile, "window": self._latest.maxlen, "latest": list(self._latest)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from ``state_dict``."""
-        self.quantile = float(state["quantile"])
-        self._latest = deque(state["latest"], maxlen=state["window"])
-
-
 @torch.no_grad()
 def pseudo_labels(
     first: Prediction,
@@ -99,7 +113,9 @@ def pseudo_labels(
     focal_crop_units: Float[Tensor, "batch"],
     config: PseudoLabelConfig,
     *,
-    gate: QuantileGate | None = None,
+    gates: Mapping[str, QuantileGate] | None = None,
+    views: Poses | None = None,
+    frames: tuple[Float[Tensor, "batch 2 21 2"], Bool[Tensor, "batch"]] | None = None,
 ) -> PseudoLabels:
     """Labels of a batch of crops of right hands.
 
@@ -109,77 +125,88 @@ def pseudo_labels(
             ``second_pass=false``.
         focal_crop_units: Focal length over the crop's side, both in pixels of the photo; assumed where not known.
         config: The steps.
-        gate: Remembers the doubt of earlier batches; None takes the quantile within this batch.
+        gates: ``make_gates(config)``, which remember earlier batches; None takes quantiles within this batch.
+        views: Poses in the further weak views; needed for ``agreement`` and ``view_mean``.
+        frames: Joints in the frames before and after, and whether they are known; needed for ``temporal``.
     """
+    gates = make_gates(config) if gates is None else gates
     passes = [first] if fused is None or not config.second_pass else [first, fused]
     plain = [(p.joints_uv, p.joints_depth) for p in passes]
-    rho = config.registration or config.angles
-    options = {"lengths": config.registration, "angles": config.angles}
-    corrected = [correct(uv, depth, focal_crop_units, **options) for uv, depth in plain] if rho else []
+    report: dict[str, float] = {}
+    if config.view_mean:
+        assert views is not None
+        plain[0] = (_with(views[0], first.joints_uv).mean(0), _with(views[1], first.joints_depth).mean(0))
+        report |= _change("view_mean", first.joints_uv, plain[0][0])
+    corrected = _corrected(plain, focal_crop_units, config, report)
     uv, depth = (torch.stack(parts) for parts in zip(*plain, *corrected, strict=True))
-    spread = _variance(uv, depth, config.depth_weight)
-    kept, threshold = torch.ones_like(spread, dtype=torch.bool), float("inf")
+    spread = pose_variance(uv, depth, config.depth_weight)
+    kept = torch.ones_like(spread, dtype=torch.bool)
+    threshold = float("inf")
     if config.gate:
-        doubt = spread if config.gate_by == SPREAD else -_confidence(passes).log().mean(1)
-        kept, threshold = (gate or QuantileGate(config.keep_share, config.window))(doubt)
+        doubt = spread if config.gate_by == SPREAD else hand_doubt(passes)
+        kept, threshold = gates[config.gate_by](doubt)
+        report[f"kept_by_{config.gate_by}"] = _share(kept)
+    if config.agreement:
+        assert views is not None
+        all_uv, all_depth = _with(views[0], first.joints_uv), _with(views[1], first.joints_depth)
+        agreeing, _ = gates["agreement"](pose_variance(all_uv, all_depth, config.depth_weight))
+        report["kept_by_agreement"] = _share(agreeing)
+        kept = kept & agreeing
+    if config.temporal:
+        assert frames is not None
+        steady = keep_steady(gates["temporal"], first.joints_uv, *frames)
+        report["kept_by_temporal"] = _share(steady)
+        kept = kept & steady
+    if len(plain) > 1:
+        report |= _change("second_pass", plain[0][0], plain[1][0])
     label_uv, label_depth = uv.mean(0), depth.mean(0)
     inside = ((label_uv >= 0) & (label_uv <= 1)).all(-1)
+    weight = joint_weight(passes) if config.confidence else torch.ones_like(label_depth)
+    if config.confidence:
+        report["kept_by_joint_weights"] = (weight / 2).mean().item()
+    if config.joint_share < 1:
+        confident, _ = gates["joints"](-joint_confidence(passes).flatten())
+        report["kept_by_joints"] = _share(confident)
+        weight = weight * confident.view_as(weight)
     return PseudoLabels(
         joints_uv=label_uv,
         joints_depth=label_depth,
         spread=spread,
         kept=kept,
-        joint_weight=inside * (_confidence_weight(passes) if config.confidence else torch.ones_like(label_depth)),
-        report=_report(plain, corrected, spread, kept, threshold),
+        joint_weight=inside * weight,
+        report={"kept_share": _share(kept), "spread": spread.mean().item(), "threshold": threshold, **report},
     )
 
 
-def precision(
-    labels: PseudoLabels, true_uv: Float[Tensor, "batch 21 2"], known: Bool[Tensor, "batch 21"], within: float = 0.05
-) -> dict[str, float]:
-    """Share of the labelled joints whose pseudo-label lies within ``within`` crop sides of the truth.
-
-    For reports on images that do have labels; adaptation never calls it.
-
-    Returns:
-        ``all``, ``kept`` (after the gate) and ``left_out``; NaN where there is no such joint.
-    """
-    right = torch.linalg.norm(labels.joints_uv - true_uv, dim=-1) <= within
-    rows = {"all": torch.ones_like(labels.kept), "kept": labels.kept, "left_out": ~labels.kept}
-    return {name: right[known & row[:, None]].double().mean().item() for name, row in rows.items()}
-
-
-def _variance(
-    uv: Float[Tensor, "poses batch 21 2"], depth: Float[Tensor, "poses batch 21"], depth_weight: float
-) -> Float[Tensor, "batch"]:
-    """Mean squared distance of the poses from their mean, in the l of section 3.1."""
-    squared = ((uv - uv.mean(0)) ** 2).sum(-1) + depth_weight * (depth - depth.mean(0)) ** 2
-    return squared.mean(0).mean(-1)
+def _corrected(
+    plain: list[tuple[Tensor, Tensor]], focal: Tensor, config: PseudoLabelConfig, report: dict[str, float]
+) -> list[tuple[Tensor, Tensor]]:
+    """rho of every pose; what each half of it moves goes into ``report``."""
+    steps = {"registration": config.registration, "angles": config.angles}
+    if not any(steps.values()):
+        return []
+    corrected = [correct(uv, depth, focal, lengths=config.registration, angles=config.angles) for uv, depth in plain]
+    for name, is_on in steps.items():
+        if is_on:
+            alone = correct(*plain[0], focal, lengths=name == "registration", angles=name == "angles")
+            report |= _change(name, plain[0][0], alone[0])
+    moved = [_distance(before[0], after[0]) for before, after in zip(plain, corrected, strict=True)]
+    report["moved_by_correction"] = sum(moved) / len(moved)
+    return corrected
 
 
-def _confidence_weight(passes: list[Prediction]) -> Float[Tensor, "batch 21"]:
-    confidence = _confidence(passes)
-    return (confidence / confidence.mean().clamp_min(1e-6)).clamp(max=2.0)
+def _change(step: str, before: Tensor, after: Tensor) -> dict[str, float]:
+    """How far a step moves the joints, and the share of the joints that it keeps where they are."""
+    moved = torch.linalg.norm(after - before, dim=-1)
+    return {f"moved_by_{step}": moved.mean().item(), f"kept_by_{step}": _share(moved < NEAR)}
 
 
-def _confidence(passes: list[Prediction]) -> Float[Tensor, "batch 21"]:
-    return torch.stack([p.confidence for p in passes]).mean(0).clamp_min(1e-6)
+def _with(views: Tensor, first: Tensor) -> Tensor:
+    return torch.cat([first[None], views])
 
 
-def _report(
-    plain: list[tuple[Tensor, Tensor]],
-    corrected: list[tuple[Tensor, Tensor]],
-    spread: Tensor,
-    kept: Tensor,
-    threshold: float,
-) -> dict[str, float]:
-    report = {"kept_share": kept.double().mean().item(), "spread": spread.mean().item(), "threshold": threshold}
-    if corrected:
-        moved = [_distance(before[0], after[0]) for before, after in zip(plain, corrected, strict=True)]
-        report["moved_by_correction"] = sum(moved) / len(moved)
-    if len(plain) > 1:
-        report["moved_by_second_pass"] = _distance(plain[0][0], plain[1][0])
-    return report
+def _share(kept: Tensor) -> float:
+    return kept.double().mean().item()
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

@@ -1,7 +1,7 @@
 """The stages of the pipeline as a list of steps, every config composed before the first one starts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -109,7 +109,7 @@ def _simulated(plan: Plan) -> list[Step]:
 
 def _without_forwarded(plan: Plan) -> Plan:
     kept = [o for o in plan.forwarded.get("generate", []) if o.partition("=")[0] in (*GENERATE_FREE_KEYS, "image_size")]
-    return Plan(**{**vars(plan), "forwarded": {"generate": kept}})
+    return replace(plan, forwarded={"generate": kept})
 
 
 def _pretrain(plan: Plan, out: Path, data: Path, method: str, seed: int) -> Step:
@@ -120,8 +120,17 @@ def _pretrain(plan: Plan, out: Path, data: Path, method: str, seed: int) -> Step
 def _adapt(plan: Plan, out: Path, checkpoint: Path, data: Path, method: str, seed: int) -> Step:
     options = (f"checkpoint={checkpoint}", f"source={data}", f"out={out}", f"seed={seed}")
     target = (f"target={plan.target}", f"target_root={plan.root}")
+    if method == "control":
+        plan = _for_control(plan)
     config = plan.compose("adapt", AdaptConfig, f"method={method}", *options, *target)
     return Step(_name(plan, out), config, adapt, out, out / MODEL_FILE, TRAIN_FREE_KEYS)
+
+
+def _for_control(plan: Plan) -> Plan:
+    """Without the options of how photos are learned from, which the control has none of."""
+    forwarded = plan.forwarded.get("adapt", [])
+    kept = [o for o in forwarded if not o.startswith("method.") or o.startswith("method.source.")]
+    return replace(plan, forwarded={**plan.forwarded, "adapt": kept})
 
 
 def _evaluate(plan: Plan, trained: Path) -> Step:

@@ -16,7 +16,7 @@ from distill.report.figures import joint_bars, pck_curves, stage_colour
 from distill.report.gallery import Gallery, gallery
 from distill.report.runs import Evaluated, Stage, load_stages, metric_names
 from distill.report.tables import dataset_table, facts, spread_summary
-from dualmod.data.real import LabelledImages, open_labelled
+from dualmod.data.real import LabelledImages, entry_name, open_labelled
 from synth.config import check, option, required, stage_main
 from synth.files import require_writable, written_atomically
 
@@ -133,9 +133,15 @@ def _labelled(stages: list[Stage], dataset: str, root: str) -> LabelledImages | 
     """The images and labels that ``dataset`` was evaluated on, if they are still there."""
     evaluated = next(iter(next(s for s in stages if dataset in s.datasets).of(dataset).values()))
     folder = Path(root or str(evaluated.config.get("root", ""))).expanduser()
-    if not (folder / dataset).is_dir():
+    entries = [entry.strip() for entry in str(evaluated.config.get("dataset", "")).split(",")]
+    entry = next((e for e in entries if ":" in e and entry_name(e) == dataset), dataset)
+    if entry == dataset and not (folder / dataset).is_dir():
         return None
-    return open_labelled(folder, dataset, str(evaluated.config.get("split", "test")))
+    try:
+        labelled = open_labelled(folder, entry, str(evaluated.config.get("split", "test")))
+    except FileNotFoundError:
+        return None
+    return labelled.thinned(int(evaluated.config.get("max_images", 0)) or len(labelled))
 
 
 def _comparisons(

@@ -5,6 +5,7 @@ numbers with that given stand beside them. Nothing is chosen by these numbers.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import numpy as np
 import simplejpeg
 from jaxtyping import Float, UInt8
 
-from dualmod.data.real import LabelledImages, open_labelled
+from dualmod.data.real import LabelledImages, entry_name, open_labelled
+from dualmod.freihand_metrics import joint_scores, rounded
 from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift
 from dualmod.metrics import DatasetMetrics, scores_2d, scores_3d
 from dualmod.overlays import overlay_sheet
@@ -31,10 +33,11 @@ class EvaluateConfig:
     """Measure a checkpoint on labelled real images."""
 
     checkpoint: str = required("model.safetensors of pretrain or adapt")
-    dataset: str = required("name of a set in root, or several with commas")
-    root: str = required("folder of the real image sets")
+    dataset: str = required("name of a set in root or READER:PATH of a public dataset, or several with commas")
     out: str = required("folder for predictions.npz, metrics.json and overlays.jpg")
+    root: str = option("", "folder of the real image sets that are named without a path")
     split: str = option("test", "split of the set; it must have labels")
+    max_images: int = option(0, "evenly spaced images of each set at most; 0 for all")
     crop_margin: float = option(1.6, "side of the crop over the longer side of the hand's box")
     handedness: str = option("both", "predicted, given (unknown where no label says), or both: predicted is headline")
     batch_size: int = option(64, "images in one pass")
@@ -46,6 +49,9 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
         check(self.handedness in HANDEDNESS_CHOICES, "handedness", self.handedness, f"one of {HANDEDNESS_CHOICES}")
+        check(self.max_images >= 0, "max_images", self.max_images, "0 or more")
+        names = [entry_name(entry) for entry in self.dataset.split(",")]
+        check(len(set(names)) == len(names), "dataset", self.dataset, "one entry of each name; evaluate the rest apart")
         check(self.batch_size > 0, "batch_size", self.batch_size, "positive")
         check(self.bootstrap >= 0, "bootstrap", self.bootstrap, "0 or more")
         check(self.seed >= 0, "seed", self.seed, "0 or more")
@@ -72,11 +78,13 @@ def evaluate(config: EvaluateConfig) -> dict[str, DatasetMetrics]:
     """Evaluate on each set; leaves ``config.yaml``, ``predictions.npz``, ``metrics.json``, ``overlays.jpg`` in ``out``.
 
     Raises:
-        FileNotFoundError: when the checkpoint or ``root`` is missing.
+        FileNotFoundError: when the checkpoint, ``root`` or a file of a dataset is missing.
         ValueError: when a set is unknown or has no labels, or an image cannot be read.
     """
     require_file(config.checkpoint, "checkpoint")
     sets = [open_labelled(config.root, name.strip(), config.split) for name in config.dataset.split(",")]
+    if config.max_images:
+        sets = [labelled.thinned(config.max_images) for labelled in sets]
     predictor = Predictor.load(config.checkpoint, config.device, crop_margin=config.crop_margin)
     predictor.batch_size = config.batch_size
     out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=("batch_size", "device"))
@@ -104,7 +112,7 @@ def evaluate_network(
         bootstrap: Resamples for the intervals.
         seed: Seed of the resampling.
     """
-    images = [labelled.image(row) for row in range(len(labelled))]
+    images = labelled.images
     is_known = any(hand != UNKNOWN for hand in labelled.handedness)
     first = "given" if handedness == "given" else "predicted"
     said = list(labelled.handedness) if first == "given" else None
@@ -148,15 +156,16 @@ def measure(
     rows = _rows_3d(labelled)
     if rows.any():
         scores |= scores_3d(joints_cam[rows], labelled.joints_cam[rows], bootstrap=bootstrap, seed=seed)
+        extras = {**extras, "freihand": rounded(joint_scores(joints_cam[rows], labelled.joints_cam[rows]))}
     return DatasetMetrics(len(labelled), scores, extras)
 
 
 def joints_in_3d(
-    labelled: LabelledImages, estimates: HandEstimates, images: list[UInt8[np.ndarray, "height width 3"]]
+    labelled: LabelledImages, estimates: HandEstimates, images: Sequence[UInt8[np.ndarray, "height width 3"]]
 ) -> Float[np.ndarray, "images 21 3"]:
     """Lifted joints in metres: in the camera frame with the true K and bone, else root-relative with assumed ones."""
     rows = _rows_3d(labelled)
-    K = np.stack([labelled.K[i] if rows[i] else assumed_K(*image.shape[1::-1]) for i, image in enumerate(images)])
+    K = np.stack([labelled.K[i] if rows[i] else assumed_K(*images[i].shape[1::-1]) for i in range(len(labelled))])
     start, end = REFERENCE_BONE
     true_m = np.linalg.norm(labelled.joints_cam[:, end] - labelled.joints_cam[:, start], axis=-1)
     joints_cam = lift(estimates.joints_px, estimates.joints_depth, K, np.where(rows, true_m, TYPICAL_BONE_M))

@@ -1,5 +1,6 @@
 """From photographs and hand boxes to hands: crop, find out which hand it is, predict, and map back to the photo."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class Predictor:
 
     def predict(
         self,
-        images: list[UInt8[np.ndarray, "height width 3"]],
+        images: Sequence[UInt8[np.ndarray, "height width 3"]],
         boxes_px: Float[np.ndarray, "hands 4"],
         handedness: list[str] | None = None,
     ) -> HandEstimates:
@@ -87,7 +88,7 @@ class Predictor:
         )
 
     @torch.no_grad()
-    def _predict_batch(self, images: list, boxes_px: np.ndarray, handedness: list[str]) -> HandEstimates:
+    def _predict_batch(self, images: Sequence, boxes_px: np.ndarray, handedness: list[str]) -> HandEstimates:
         side = self.net.config.image_size
         matrices = np.stack([box_crop_matrix(box, self.crop_margin, side) for box in boxes_px])
         crops = np.stack([crop_image(i, m, side) for i, m in zip(images, matrices, strict=True)])

@@ -79,6 +79,17 @@ class Steps(Dataset):
         return self.batch_of_step(min(self.first + step, self.last - 1)) if part == 0 else ()
 
 
+class _AfterStep(Callback):
+    """Lightning calls a module's own hook at the end of a step only when checkpoints have been saved: what it changes
+    would be a step behind after a restart."""
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if ends_step(trainer, batch_idx):
+            pl_module.after_step()
+
+
 class _Saver(ModelCheckpoint):
     """Lightning's, but between steps alone: after a resume it would save in the middle of one."""
 
@@ -193,7 +204,13 @@ def _callbacks(
         dirpath=out, filename="last", every_n_train_steps=save_every, save_top_k=1, enable_version_counter=False
     )
     averaging = [EMAWeightAveraging(decay=engine.ema_decay)] if engine.ema_decay else []
-    return [saver, *averaging, JsonLines(out / METRICS_FILE, every=10, timer=timer), Progress(description)]
+    return [
+        _AfterStep(),
+        saver,
+        *averaging,
+        JsonLines(out / METRICS_FILE, every=10, timer=timer),
+        Progress(description),
+    ]
 
 
 @contextlib.contextmanager

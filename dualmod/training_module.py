@@ -37,6 +37,10 @@ class OptimizerConfig:
         return replace(self, learning_rate=self.learning_rate * factor)
 
 
+class NotFiniteError(ValueError):
+    """A loss or a gradient that is not finite."""
+
+
 class TrainingModule(lightning.LightningModule, abc.ABC):
     """A module whose loss is a sum of named terms.
 
@@ -60,6 +64,9 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
         """The weighted loss terms of one batch by name; their sum is minimised. Names that start with ``_`` are only
         logged. With ``accumulate`` it runs twice for each micro-batch, and may change nothing but buffers."""
 
+    def after_step(self) -> None:
+        """Called when the weights have moved, before anything of the step is logged or saved."""
+
     def compiled_parts(self) -> Sequence[nn.Module]:
         """Parts of the network that ``engine.compile`` compiles, each on its own."""
         return ()
@@ -74,7 +81,7 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
         loss = torch.stack([v for k, v in terms.items() if not k.startswith("_")]).sum()
         if not torch.isfinite(loss):
             bad = ", ".join(k for k, v in terms.items() if not torch.isfinite(v)) or "their sum"
-            raise ValueError(self._not_finite("the loss", bad))
+            raise NotFiniteError(self._not_finite("the loss", bad))
         self._logged.append({"loss": loss.detach(), **{k.lstrip("_"): v.detach() for k, v in terms.items()}})
         if part == self.accumulate - 1:
             self._log_means()
@@ -120,7 +127,7 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         norm = nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
         if not torch.isfinite(norm):
-            raise ValueError(self._not_finite("the gradient", self._terms_with_bad_gradient(trained)))
+            raise NotFiniteError(self._not_finite("the gradient", self._terms_with_bad_gradient(trained)))
         nn.utils.clip_grads_with_norm_(trained, self.optimizer_config.clip_norm, norm)
 
     def _terms_with_bad_gradient(self, trained: list[nn.Parameter]) -> str:

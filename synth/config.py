@@ -49,12 +49,14 @@ def check(condition: bool, key: str, value: Any, legal: str) -> None:
 def compose_config(stage: str, schema: type[C], overrides: Sequence[str]) -> C:
     """The stage's config with Hydra ``overrides`` (``key=value``, ``group=name``) as a typed dataclass.
 
-    The value of a text option is taken as it stands, so that paths need no quotes.
+    The value of a text option is taken as it stands, so that paths need no quotes. A schema whose options depend on a
+    group has a class method ``chosen`` that takes the overrides and returns the dataclass for them.
 
     Raises:
         ValueError: one line that names the full key, for an unknown key or group, a wrong type, a value out of its
             range (``__post_init__`` of the dataclass), or a missing value.
     """
+    schema = _chosen(schema, overrides)
     prepared = [_prepared(stage, schema, override) for override in overrides]
     try:
         config: C = OmegaConf.to_object(_composed(stage, schema, prepared))  # type: ignore[assignment]
@@ -79,8 +81,7 @@ def stage_main(stage: str, schema: type[C], run: Callable[[C], Any]) -> Callable
     def main(argv: Sequence[str] | None = None) -> int:
         arguments = list(sys.argv[1:] if argv is None else argv)
         if any(a in ("-h", "--help") for a in arguments):
-            sys.stdout.write(help_text(stage, schema))
-            return 0
+            return _write_help(stage, schema, arguments)
         try:
             run(compose_config(stage, schema, arguments))
         except (ValueError, OSError) as error:
@@ -96,20 +97,41 @@ def stage_main(stage: str, schema: type[C], run: Callable[[C], Any]) -> Callable
     return main
 
 
-def help_text(stage: str, schema: type) -> str:
-    """Every option of the stage with type, default and unit, and the config groups with their choices."""
+def _write_help(stage: str, schema: type, arguments: Sequence[str]) -> int:
+    groups = _groups(stage)
+    try:
+        sys.stdout.write(help_text(stage, schema, [a for a in arguments if a.partition("=")[0] in groups]))
+    except (ValueError, HydraException) as error:
+        sys.stderr.write(f"handbridge {stage}: {' '.join(str(error).split())}\n")
+        return 1
+    return 0
+
+
+def _chosen(schema: type[C], overrides: Sequence[str]) -> type[C]:
+    return schema.chosen(overrides) if hasattr(schema, "chosen") else schema  # type: ignore[attr-defined]
+
+
+def help_text(stage: str, schema: type, choices: Sequence[str] = ()) -> str:
+    """Every option of the stage with type, default and unit, and the config groups with their choices.
+
+    Args:
+        stage: Name of the stage.
+        schema: Its options.
+        choices: ``GROUP=NAME`` of groups whose choice decides which options there are.
+    """
+    schema = _chosen(schema, choices)
     summary = (schema.__doc__ or "").strip()
     lines = [f"handbridge {stage} KEY=VALUE ...", "", summary, "", "options:"]
-    lines += _option_lines(stage, schema)
+    lines += _option_lines(stage, schema, choices)
     for group in _groups(stage):
-        choices = "|".join(_choices(stage, group))
-        lines.append(f"  {group}={choices}\n      a config group: sets several options at once")
+        names = "|".join(_choices(stage, group))
+        lines.append(f"  {group}={names}\n      a config group: sets several options at once")
     return "\n".join(lines) + "\n"
 
 
-def _option_lines(stage: str, schema: type) -> list[str]:
+def _option_lines(stage: str, schema: type, choices: Sequence[str]) -> list[str]:
     lines: list[str] = []
-    values = _composed(stage, schema, [])
+    values = _composed(stage, schema, [_prepared(stage, schema, choice) for choice in choices])
     for key, (item, kind) in _options(schema).items():
         section, _, last = key.rpartition(".")
         holder = OmegaConf.select(values, section) if section else values

@@ -1,29 +1,40 @@
 """Real photographs: unlabelled ones to adapt to, labelled ones to evaluate on.
 
-A set is a folder with ``images/`` and ``annotations.npz``; any folder of photographs serves as an unlabelled target.
-What opens a target reads the names of the files and their split, and no label.
+A set is a folder with ``images/`` and ``annotations.npz``, a public dataset in its own layout (``NAME:PATH``, see
+``readers``), or, as an unlabelled target, any folder of photographs or video. What opens a target reads the names of
+the files and their split, and no label.
 
 ``hand`` in the annotations is the hand that the picture shows (a palm with its thumb at the viewer's left is a left
 hand). Seen with labels drawn on 18 rows of hagrid marked L, 18 marked R and 12 rows of ntu_real (all L): none
 contradicts this; in a few dark fists the side cannot be told by eye. In hagrid it is a detector's guess.
 """
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
 
 from dualmod.data.crop import joints_box
+from dualmod.data.images import IMAGE_SUFFIXES, Frame, LabelledImages, UnlabelledImages, read_image, shrunk
+from dualmod.data.readers import load_reader, open_reader
+from dualmod.data.video import VIDEO_SUFFIXES
 from synth.conventions import LEFT, RIGHT, UNKNOWN
 from synth.files import require_folder
 
+__all__ = [
+    "ANNOTATIONS",
+    "LABEL_NOTES",
+    "LabelledImages",
+    "UnlabelledImages",
+    "entry_name",
+    "open_labelled",
+    "open_target",
+    "read_image",
+    "shrunk",
+]
+
 ANNOTATIONS = "annotations.npz"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 TARGET_KEYS = ("files", "split")
 """All that opening a target reads of the annotations."""
 
@@ -34,134 +45,41 @@ LABEL_NOTES = {
     "pseudo2d_ok": "another detector's joints, checked by eye, about 3 % of the box off: no claims below 3 points",
 }
 HANDEDNESS = {"L": LEFT, "R": RIGHT}
-CACHE_BYTES = 2_000_000_000
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LabelledImages:
-    """The labelled images of one split of one set; row i of every field belongs together.
-
-    Attributes:
-        name: Name of the set.
-        folder: Folder that ``files`` are relative to.
-        files: Image files.
-        joints_px: Labelled joints in pixels of the stored image; NaN where not labelled.
-        visible: Which joints are labelled.
-        joints_cam: Labelled joints in metres, camera frame; NaN without 3D labels.
-        K: Intrinsics of the stored image; NaN where not known.
-        handedness: ``right``, ``left`` or ``unknown``, as the image shows it.
-        boxes_px: The hand's box (x0, y0, x1, y1): the set's own, else that of the labelled joints.
-        label_kind: The set's word for how it was labelled, most frequent first.
-        definition: What the labels are and what they can bear.
-    """
-
-    name: str
-    folder: Path
-    files: tuple[str, ...]
-    joints_px: Float[np.ndarray, "images 21 2"]
-    visible: Bool[np.ndarray, "images 21"]
-    joints_cam: Float[np.ndarray, "images 21 3"]
-    K: Float[np.ndarray, "images 3 3"]
-    handedness: tuple[str, ...]
-    boxes_px: Float[np.ndarray, "images 4"]
-    label_kind: str
-    definition: str
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def image(self, row: int) -> UInt8[np.ndarray, "height width 3"]:
-        """The stored image, sRGB.
-
-        Raises:
-            ValueError: when the file cannot be read; the message names it.
-        """
-        return read_image(self.folder / self.files[row])
-
-
-class UnlabelledImages(Sequence[UInt8[np.ndarray, "height width 3"]]):
-    """Photographs without labels, sRGB, shrunk to ``max_side_px``; each shows one hand that fills much of it.
-
-    Attributes:
-        paths: The files that can be read.
-        skipped: Names of the files that cannot.
-    """
-
-    def __init__(self, paths: Sequence[Path], max_side_px: int = 384) -> None:
-        """Read each file once; keep the images while they fit into 2 GB.
-
-        Raises:
-            ValueError: when no file can be read.
-        """
-        self.max_side_px, self._cache, self._cached_bytes = max_side_px, {}, 0
-        readable: list[Path] = []
-        skipped: list[str] = []
-        for path in paths:
-            try:
-                self._load(path)
-                readable.append(path)
-            except ValueError:
-                skipped.append(path.name)
-        self.paths, self.skipped = tuple(readable), tuple(skipped)
-        if not readable:
-            raise ValueError(
-                f"none of {len(paths)} images can be read (first: {paths[0]}); give JPEG, PNG or WebP files"
-            )
-        if skipped:
-            log.warning(
-                "%d of %d images cannot be read and are left out, first %s", len(skipped), len(paths), skipped[0]
-            )
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> UInt8[np.ndarray, "height width 3"]:  # type: ignore[override]
-        return self._load(self.paths[index])
-
-    def _load(self, path: Path) -> UInt8[np.ndarray, "height width 3"]:
-        if path in self._cache:
-            return self._cache[path]
-        image = shrunk(read_image(path), self.max_side_px)
-        if self._cached_bytes + image.nbytes <= CACHE_BYTES:
-            self._cache[path] = image
-            self._cached_bytes += image.nbytes
-        return image
 
 
 def open_target(target: str | Path, split: str = "adapt", root: str | Path = "") -> UnlabelledImages:
     """Unlabelled images to adapt to.
 
     Args:
-        target: A folder of photographs, the folder of a set, the name of a set in ``root``, or several with commas.
-        split: Rows of a set to take; a plain folder is taken whole.
+        target: A folder of photographs, a video, the folder of a set, the name of a set in ``root``, a public dataset
+            as ``NAME:PATH``, or several with commas.
+        split: Rows of a set to take; a plain folder or video is taken whole.
         root: Folder of the sets.
 
     Raises:
-        FileNotFoundError: when a folder is missing.
-        ValueError: when there is no image, or none that can be read.
+        FileNotFoundError: when a folder or file is missing.
+        ValueError: when there is no image, or none that can be read, or no reader of that name.
     """
-    paths: list[Path] = []
-    for part in str(target).split(","):
-        folder = Path(part.strip()).expanduser()
-        if root and not folder.is_dir():
-            folder = Path(root).expanduser() / part.strip()
-        paths += _target_files(require_folder(folder, "target"), split)
-    return UnlabelledImages(paths)
+    return UnlabelledImages([path for part in str(target).split(",") for path in _target_images(part, split, root)])
 
 
 def open_labelled(root: str | Path, dataset: str, split: str = "test") -> LabelledImages:
     """The labelled images of a set.
 
     Args:
-        root: Folder that holds the sets, one folder each.
-        dataset: Name of the set.
+        root: Folder that holds the sets, one folder each; not needed for a public dataset.
+        dataset: Name of the set in ``root``, or a public dataset as ``NAME:PATH``.
         split: ``test``, or another split that has labels.
 
     Raises:
-        FileNotFoundError: when ``root`` is missing.
-        ValueError: when the set is unknown, or the split has no labelled image.
+        FileNotFoundError: when ``root`` or a file of the dataset is missing.
+        ValueError: when the set or its reader is unknown, or the split has no labelled image.
     """
+    reader = open_reader(dataset)
+    if reader is not None:
+        return reader.labelled(split)
+    if not str(root):
+        raise ValueError(f"dataset={dataset} needs root=FOLDER, the folder of the sets, or a reader: dataset=NAME:PATH")
     found = sorted(p.parent.name for p in require_folder(root, "root").glob(f"*/{ANNOTATIONS}"))
     if dataset not in found:
         raise ValueError(f"dataset={dataset} is not in root={root}; found: {', '.join(found) or 'none'}")
@@ -198,33 +116,21 @@ def open_labelled(root: str | Path, dataset: str, split: str = "test") -> Labell
     )
 
 
-def read_image(path: str | Path) -> UInt8[np.ndarray, "height width 3"]:
-    """An image file as sRGB, turned as its EXIF says; grey, 16-bit and transparent images are converted.
-
-    Raises:
-        ValueError: when it is missing, cut short or no image; the message names it.
-    """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"image {path} cannot be read ({error.strerror}); restore or remove it") from error
-    image = (
-        None if not data or _is_cut_short(data) else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    )
-    if image is None:
-        raise ValueError(f"image {path} cannot be decoded; restore or remove it")
-    return image
+def entry_name(entry: str) -> str:
+    """The name that an entry of ``dataset`` has in metrics and predictions: the set's, or the reader's."""
+    return entry.strip().partition(":")[0]
 
 
-def shrunk(image: UInt8[np.ndarray, "height width 3"], max_side_px: int) -> UInt8[np.ndarray, "h w 3"]:
-    """The image with its longer side at most ``max_side_px``."""
-    height, width = image.shape[:2]
-    scale = max_side_px / max(height, width)
-    if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+def _target_images(part: str, split: str, root: str | Path) -> Sequence[Path | Frame]:
+    reader = open_reader(part.strip())
+    if reader is not None:
+        return reader.images(split)
+    path = Path(part.strip()).expanduser()
+    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+        return load_reader("video")(path).images("adapt")
+    if root and not path.is_dir():
+        path = Path(root).expanduser() / part.strip()
+    return _target_files(require_folder(path, "target"), split)
 
 
 def _target_files(folder: Path, split: str) -> list[Path]:
@@ -252,12 +158,3 @@ def _read_annotations(folder: Path, keys: tuple[str, ...], optional: tuple[str, 
     if broken:
         raise ValueError(f"{folder / ANNOTATIONS} cannot be read: {', '.join(broken)} hold no array; fetch it again")
     return found
-
-
-def _is_cut_short(data: bytes) -> bool:
-    """Decoders fill what is missing of a JPEG or PNG with grey and say nothing, so the end marker is looked for."""
-    if data[:2] == b"\xff\xd8":
-        return data.rfind(b"\xff\xd9") < len(data) // 2
-    if data[:4] == b"\x89PNG":
-        return b"IEND" not in data[-64:] and b"IEND" not in data[len(data) // 2 :]
-    return False

@@ -25,14 +25,22 @@ class Decoder(nn.Module):
 
     def forward(self, laterals: list[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Heatmap logits and depth maps [batch, 21, h, w], mask logits and closeness [batch, 1, h, w]."""
+        return self.outputs(self.features(laterals))
+
+    def outputs(self, features: Float[Tensor, "batch channels height width"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The maps of ``forward`` from ``features``."""
+        heatmaps, depths, mask, closeness = self.head(features).split((NUM_JOINTS, NUM_JOINTS, 1, 1), dim=1)
+        return heatmaps * self.sharpness, depths, mask, closeness
+
+    def features(self, laterals: list[Tensor]) -> Float[Tensor, "batch channels height width"]:
+        """What the head reads: the last map before it, after ReLU."""
         x = functional.relu(laterals[-1])
         for step, up in enumerate(self.up):
             x = up(x)
             if len(laterals) > 1:
                 x = x + laterals[-2 - step]
             x = functional.relu(x)
-        heatmaps, depths, mask, closeness = self.head(x).split((NUM_JOINTS, NUM_JOINTS, 1, 1), dim=1)
-        return heatmaps * self.sharpness, depths, mask, closeness
+        return x
 
 
 def read_out(

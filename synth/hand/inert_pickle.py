@@ -7,15 +7,9 @@ so that no fault of theirs can be used either. What the records mean is ``pickle
 
 import io
 import pickle
-import pickletools
 from typing import Any
 
-MAX_BYTES = 64_000_000
-"""The official files have 4 MB; four times that when written as text."""
-MAX_OPCODES = 20_000
-"""A hand's pickle has some hundred. Tuples in tuples as a dict's key overflow Python's stack if there are too many."""
-
-_MEMO_OPCODES = ("PUT", "BINPUT", "LONG_BINPUT")
+from synth.hand.pickle_walk import Limits, check_opcodes
 
 
 class _Sealed(type):
@@ -55,6 +49,10 @@ class ScalarRecord(Record):
     """``numpy``'s scalar."""
 
 
+class ArrayCallRecord(Record):
+    """``numpy.array`` called with nested lists and the name of a type, as our RHD export stores arrays."""
+
+
 class CscRecord(Record):
     """``scipy.sparse.csc_matrix``."""
 
@@ -91,6 +89,7 @@ class ReconstructorRecord(Record):
 STAND_INS: dict[tuple[str, str], type[Record]] = {
     ("numpy", "ndarray"): NdarrayClass,
     ("numpy", "dtype"): DtypeRecord,
+    ("numpy", "array"): ArrayCallRecord,
     **{(f"numpy.{core}.multiarray", "_reconstruct"): ArrayRecord for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): ScalarRecord for core in ("core", "_core")},
     **{(f"scipy.sparse{module}", "csc_matrix"): CscRecord for module in ("", ".csc", "._csc")},
@@ -101,25 +100,30 @@ STAND_INS: dict[tuple[str, str], type[Record]] = {
     **{(module, name): OtherRecord for module in ("__builtin__", "builtins") for name in ("set", "object")},
     **{(module, "_reconstructor"): ReconstructorRecord for module in ("copy_reg", "copyreg")},
 }
-"""What an official file names, by module and name as they stand in it."""
+"""What an official file, or a dataset of arrays, names, by module and name as they stand in it."""
 
 
-def read_inert(data: bytes) -> Any:
+def read_inert(data: bytes, limits: Limits | None = None) -> Any:
     """The object in a pickle of protocol 0 to 5, with a ``Record`` in place of every object that has a class.
 
     Texts of Python 2 are read as latin-1, as numpy's and scipy's pickles need it.
+
+    Args:
+        data: The file's content.
+        limits: How large it may be; a hand's size if not given.
 
     Raises:
         ValueError: when the pickle is cut short or damaged, is too large, or names anything that is not in
             ``STAND_INS``; nothing that it names has been imported or called.
     """
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"it has {len(data)} bytes, and a hand's has less than {MAX_BYTES}")
+    limits = limits or Limits()
+    if len(data) > limits.max_bytes:
+        raise ValueError(f"it has {len(data)} bytes, and at most {limits.max_bytes} are expected")
     try:
-        _check_opcodes(data)
+        check_opcodes(data, limits)
         return _InertUnpickler(io.BytesIO(data), encoding="latin1").load()
     except Exception as error:  # a hostile pickle can make any opcode fail in any way
-        raise ValueError(f"it is no readable pickle of a hand: {_printable(str(error))}") from error
+        raise ValueError(f"it is no readable pickle of arrays: {_printable(str(error))}") from error
 
 
 class _InertUnpickler(pickle.Unpickler):
@@ -127,21 +131,6 @@ class _InertUnpickler(pickle.Unpickler):
         if (module, name) not in STAND_INS:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which no hand needs; nothing of it was run")
         return STAND_INS[module, name]
-
-
-def _check_opcodes(data: bytes) -> None:
-    """Walk through the pickle without obeying it: lengths lie inside the file, and places in the memo are few.
-
-    Python's reader sets up memory for the largest place in the memo before it looks at anything else.
-
-    Raises:
-        ValueError: when it is cut short, has an unknown opcode, too many of them, or a place that is too large.
-    """
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if count >= MAX_OPCODES:
-            raise ValueError(f"it has more than {MAX_OPCODES} opcodes")
-        if opcode.name in _MEMO_OPCODES and isinstance(argument, int) and not 0 <= argument <= MAX_OPCODES:
-            raise ValueError(f"its memo has a place {argument}")
 
 
 def _printable(text: str, longest: int = 160) -> str:

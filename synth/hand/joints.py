@@ -39,6 +39,8 @@ ORDERS: dict[str, tuple[int, ...]] = {
     "rhd": (0, *TIP_TO_BASE),
     # STB: base first, little finger to thumb; its first point is the centre of the palm, not the wrist.
     "stb": (0, *(joint for finger in reversed(FINGERS) for joint in _CHAINS[finger])),
+    # MVHand's readme: wrist, then index to little finger and the thumb last, each from the base to the tip.
+    "mvhand": (0, *(joint for finger in (*FINGERS[1:], FINGERS[0]) for joint in _CHAINS[finger])),
     # InterHand2.6M's skeleton.txt: thumb4 .. thumb1, index4 .., pinky1, and the wrist last (right hand first).
     "interhand": (*TIP_TO_BASE, 0),
     # MediaPipe Hands' landmark list: WRIST, THUMB_CMC, THUMB_MCP, THUMB_IP, THUMB_TIP, INDEX_FINGER_MCP ...

@@ -18,10 +18,12 @@ from synth.config import option, required, stage_main
 from synth.files import require_file, require_writable, written_atomically
 from synth.hand.array_checks import MANO_HELP, NEEDED, OPTIONAL, check_arrays
 from synth.hand.arrays import NUM_BETAS
-from synth.hand.inert_pickle import MAX_BYTES, read_inert
+from synth.hand.inert_pickle import read_inert
 from synth.hand.mirror import has_wrong_x_shapes, is_left_hand
+from synth.hand.pickle_walk import Limits
 from synth.hand.pickled_arrays import as_array
 
+MAX_BYTES = Limits().max_bytes
 LICENCE = (
     "MANO (Max-Planck-Gesellschaft): non-commercial scientific research, not to be passed on; so are renders of it and "
     "networks trained on them. mano.is.tue.mpg.de/license.html"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from synth.hand.inert_pickle import (
+    ArrayCallRecord,
     ArrayRecord,
     BytesRecord,
     ChRecord,
@@ -32,7 +33,8 @@ def as_array(value: Any, depth: int = 0) -> np.ndarray:
     """The numbers that a record stands for.
 
     Args:
-        value: A record of an array, a ``csc_matrix`` (made dense), or chumpy's ``Ch``, ``Select`` and ``Reshape``.
+        value: A record of an array, of a call of ``numpy.array`` with numbers, of a ``csc_matrix`` (made dense), or
+            chumpy's ``Ch``, ``Select`` and ``Reshape``.
         depth: How many reorderings it lies within.
 
     Raises:
@@ -42,6 +44,8 @@ def as_array(value: Any, depth: int = 0) -> np.ndarray:
         raise ValueError(f"reorderings lie more than {MAX_DEPTH} deep")
     if isinstance(value, ArrayRecord):
         return _dense(value)
+    if isinstance(value, ArrayCallRecord):
+        return _from_lists(value)
     if isinstance(value, CscRecord):
         return _from_csc(_part(value, "data"), _part(value, "indices"), _part(value, "indptr"), _shape_of(value))
     if isinstance(value, ChRecord):
@@ -61,6 +65,16 @@ def _dense(record: ArrayRecord) -> np.ndarray:
     _, sides, dtype, is_fortran, raw = record.state
     shape = _shape(sides)
     return _numbers(raw, _dtype(dtype), math.prod(shape)).reshape(shape, order="F" if is_fortran else "C")
+
+
+def _from_lists(record: ArrayCallRecord) -> np.ndarray:
+    lists, dtype = record.args if len(record.args) == 2 else (None, None)
+    if not isinstance(lists, list) or not isinstance(dtype, str) or not re.fullmatch(r"(u?int|float)\d\d?|bool", dtype):
+        raise ValueError("a call of numpy.array has no lists of plain numbers")
+    try:
+        return np.array(lists, dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError("a call of numpy.array has lists that are no numbers in rows of one length") from error
 
 
 def _numbers(raw: Any, dtype: np.dtype, count: int) -> np.ndarray:

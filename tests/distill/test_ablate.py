@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distill import ablate as ablate_module
-from distill.ablate import AblateConfig, ablate, ablation_steps, main
+from distill import ablation_steps as steps_module
+from distill.ablate import ablate, main
+from distill.ablation_steps import AblateConfig, ablation_steps
 from distill.ablation_table import MEAN_OF_SETS, by_seed, difference
+from distill.adapt import AdaptConfig
+from distill.alarms import CollapseError
 from distill.report.runs import Evaluated, Stage
+from distill.self_consistency import CONSISTENCY_FILE
+from dualmod.pretrain import PretrainConfig
 from synth.config import compose_config
 from tests.distill.conftest import leave, leave_evaluation
 
@@ -29,9 +34,11 @@ NOISE_PX = {"plain": 2.0, "no_arm": 3.0, "longer": 1.0, "bare": 2.5}
 def calls(monkeypatch: pytest.MonkeyPatch, evaluated: Callable[..., Path]) -> list[tuple[str, Any]]:
     """What the stages were called with."""
     made: list[tuple[str, Any]] = []
-    monkeypatch.setattr(ablate_module, "generate", leave(made, "generate", "manifest.json"))
-    monkeypatch.setattr(ablate_module, "pretrain", leave(made, "pretrain", "model.safetensors"))
-    monkeypatch.setattr(ablate_module, "evaluate", leave_evaluation(made, evaluated, NOISE_PX))
+    monkeypatch.setattr(steps_module, "generate", leave(made, "generate", "manifest.json"))
+    monkeypatch.setattr(steps_module, "pretrain", leave(made, "pretrain", "model.safetensors"))
+    monkeypatch.setattr(steps_module, "adapt", leave(made, "adapt", "model.safetensors"))
+    monkeypatch.setattr(steps_module, "self_consistency", leave(made, "consistency", CONSISTENCY_FILE))
+    monkeypatch.setattr(steps_module, "evaluate", leave_evaluation(made, evaluated, NOISE_PX))
     return made
 
 
@@ -60,7 +67,7 @@ def test_what_is_done_stays_and_another_seed_or_variant_is_added(calls: list, re
     ablate(config(out, real_root, seeds=[0], variants=two))
     calls.clear()
     ablate(config(out, real_root, seeds=[0, 2], variants={**two, "no_arm": VARIANTS["no_arm"]}))
-    assert [(stage, Path(made.out).parts[-2:]) for stage, made in calls if stage != "evaluate"] == [
+    assert [(stage, Path(made.out).parts[-2:]) for stage, made in calls if stage in ("generate", "pretrain")] == [
         ("generate", ("data", "no_arm")),
         ("pretrain", ("seed-0", "no_arm")),
         ("pretrain", ("seed-2", "plain")),
@@ -85,12 +92,12 @@ def test_an_interrupted_run_leaves_the_tables_of_what_is_done(
 
     steps = ablation_steps(config(tmp_path / "all", real_root))
     assert [step.name for step in steps[:3]] == ["data/plain", "seed-0/plain", "seed-0/plain/evaluation"]
-    done = ablate_module.pretrain
+    done = steps_module.pretrain
 
     def second_dies(made: Any) -> None:
         (die if Path(made.out).name == "no_arm" else done)(made)
 
-    monkeypatch.setattr(ablate_module, "pretrain", second_dies)
+    monkeypatch.setattr(steps_module, "pretrain", second_dies)
     with pytest.raises(KeyboardInterrupt):
         ablate(config(tmp_path / "all", real_root))
     table = (tmp_path / "all" / "ablation.md").read_text()
@@ -149,7 +156,8 @@ def test_the_shipped_variants_compose(real_root: Path, tmp_path: Path) -> None:
         cfg = compose_config("ablate", AblateConfig, [f"out={tmp_path / 'x'}", f"variants={name}", "datasets=toy"])
         cfg.real_root = str(real_root)
         steps = ablation_steps(cfg)
-        configs = [repr(step.config).replace(str(step.out), "") for step in steps if "evaluation" not in step.name]
+        trained = [step for step in steps if isinstance(step.config, PretrainConfig)]
+        configs = [repr(step.config).replace(str(step.out), "") for step in trained]
         assert len(cfg.variants) > 1 and len(set(configs)) == len(configs)
 
 
@@ -157,3 +165,79 @@ def test_the_command_line_forwards_options(calls: list, real_root: Path, tmp_pat
     options = [f"out={tmp_path / 'all'}", "variants=methods", "seeds=[0]", f"real_root={real_root}", "preset=demo"]
     assert main([*options, "datasets=nowhere"]) == 1
     assert not calls
+
+
+METHODS = {"plain": "", "longer": "adapt.method=control adapt.max_steps=7", "bare": "adapt.method=cgac"}
+
+
+def starts(folder: Path) -> str:
+    """A start checkpoint for each of two seeds; the path with SEED in place of the seed."""
+    for seed in (0, 1):
+        (folder / f"seed-{seed}").mkdir(parents=True)
+        (folder / f"seed-{seed}" / "model.safetensors").write_text("")
+    return str(folder / "seed-SEED" / "model.safetensors")
+
+
+def test_methods_of_adaptation_start_from_the_checkpoint_of_their_seed(
+    calls: list, real_root: Path, tmp_path: Path
+) -> None:
+    start = starts(tmp_path / "starts")
+    out = tmp_path / "all"
+    options = {"variants": METHODS, "start": start, "source": str(tmp_path), "target": "toy", "adapt": ["threads=2"]}
+    table = ablate(config(out, real_root, **options)).read_text()
+    assert [stage for stage, _ in calls] == ["evaluate", *["adapt", "evaluate", "consistency"] * 2] * 2
+    adapted = [made for stage, made in calls if stage == "adapt"]
+    assert [made.checkpoint for made in adapted] == [start.replace("SEED", s) for s in "0011"]
+    assert [(made.seed, made.max_steps, made.method.name) for made in adapted[:2]] == [
+        (0, 7, "control"),
+        (0, adapted[1].max_steps, "cgac"),
+    ]
+    assert {made.threads for made in adapted} == {2} and {made.target_root for made in adapted} == {str(real_root)}
+    measured = [made for stage, made in calls if stage == "evaluate"]
+    assert measured[0].checkpoint == start.replace("SEED", "0") and "seed-0/longer" in measured[1].checkpoint
+    assert f"start={start}" in table and "| bare | adapt.method=cgac | 2 |" in table
+
+
+def test_a_collapsed_method_does_not_end_the_ablation(
+    calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    leave = steps_module.adapt
+
+    def collapse(made: Any) -> None:
+        leave(made)
+        if made.method.name == "control":
+            raise CollapseError("collapse alarm at step 10")
+
+    monkeypatch.setattr(steps_module, "adapt", collapse)
+    options = {"variants": METHODS, "start": starts(tmp_path / "starts"), "source": str(tmp_path), "target": "toy"}
+    ablate(config(tmp_path / "all", real_root, seeds=[0], **options))
+    assert [stage for stage, _ in calls].count("evaluate") == 3
+    assert "longer: collapse alarm at step 10" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": ""}, "source= is not legal: it must be given with start"),
+        ({"start": "one.safetensors"}, "start=one.safetensors is not legal: it must be a path with SEED in it"),
+        ({"start": "none-SEED.safetensors"}, "start=none-0.safetensors does not exist"),
+        ({"variants": {"a": "", "b": "adapt.seed=1"}}, "variant b: adapt.seed is set by ablate"),
+        ({"variants": {"a": "", "b": "adapt.method=magic"}}, "variant b: adapt: method=magic is not legal"),
+    ],
+)
+def test_faulty_comparisons_of_methods_end_before_work(
+    calls: list, real_root: Path, tmp_path: Path, changes: dict, message: str
+) -> None:
+    options = {"variants": METHODS, "start": starts(tmp_path / "starts"), "source": "renders", **changes}
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        ablate(config(tmp_path / "all", real_root, **options))
+    assert not calls
+
+
+def test_the_shipped_methods_compose(real_root: Path, tmp_path: Path) -> None:
+    start = starts(tmp_path / "starts")
+    given = [f"out={tmp_path / 'x'}", "variants=adaptation", "datasets=toy", f"start={start}", "source=renders"]
+    cfg = compose_config("ablate", AblateConfig, [*given, "seeds=[0]"])
+    cfg.real_root = str(real_root)
+    names = [step.config.method.name for step in ablation_steps(cfg) if isinstance(step.config, AdaptConfig)]
+    assert len(names) == len(cfg.variants) - 1 and set(names) >= {"control", "regda", "semihand", "cgac"}

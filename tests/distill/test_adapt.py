@@ -9,11 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from distill.adapt import AdaptConfig, AdaptModule, DistillConfig, adapt, main
-from distill.target import TargetBatch
-from dualmod.checkpoint import save_network
+from distill.adapt import AdaptConfig, adapt, main
+from distill.alarms import AlarmConfig, CollapseError
+from distill.methods import Setting, options_class
+from distill.methods.control import Options as Control
+from distill.methods.self_distillation import Options as SelfDistillation
+from dualmod.checkpoint import load_network, read_notes, save_network
 from dualmod.data.real import ANNOTATIONS
-from dualmod.predictor import right_probability
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_weights_are_the_same_with_the_labels_gone(start, tiny_data, photos, tmp
 def test_reports_what_the_gate_keeps(start, tiny_data, photos, tmp_path):
     for hand_weight in (0.0, 0.5):
         out = tmp_path / f"{hand_weight}"
-        adapt(config(start, tiny_data, photos, out, method=DistillConfig(hand_weight=hand_weight)))
+        adapt(config(start, tiny_data, photos, out, method=SelfDistillation(hand_weight=hand_weight)))
         row = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
         assert 0 < row["kept_share"] <= 1
         assert row["pseudo_label"] > 0
@@ -65,43 +67,90 @@ def test_reports_what_the_gate_keeps(start, tiny_data, photos, tmp_path):
 
 
 def test_the_control_has_no_term_of_the_target(start, tiny_data, photos, tmp_path):
-    adapt(config(start, tiny_data, photos, tmp_path / "a", method=DistillConfig(use_target=False)))
+    adapt(config(start, tiny_data, photos, tmp_path / "a", method=Control()))
     row = json.loads((tmp_path / "a" / "metrics.jsonl").read_text().splitlines()[-1])
     assert "pseudo_label" not in row
     assert "supervision_rgb" in row
 
 
-def test_the_teacher_follows_the_student_by_its_decay(tiny_net):
-    module = AdaptModule(tiny_net, AdaptConfig(checkpoint="", source="", target="", out=""))
-    name, live = next(iter(module.net.named_parameters()))
-    before = live.detach().clone()
-    with torch.no_grad():
-        live.add_(1.0)
-    module.on_train_batch_end()
-    expected = before + 1 - module.method.teacher_decay
-    torch.testing.assert_close(dict(module.teacher.named_parameters())[name].detach(), expected)
+class Killed(BaseException):
+    """Stands for a signal: nothing may handle it."""
 
 
-def test_photos_are_taken_as_the_hand_that_the_teacher_sees(tiny_net):
-    """Mirrored photos give the same labels, and the least sure share is left out."""
-    module = AdaptModule(tiny_net, AdaptConfig(checkpoint="", source="", target="", out=""))
-    torch.manual_seed(0)
-    side = tiny_net.config.image_size
-    weak, strong = torch.rand(10, 3, side, side), torch.rand(10, 3, side, side)
-    target = TargetBatch(weak, strong, torch.eye(2, 3).expand(10, 2, 3), torch.ones(10))
-    everything = torch.ones(10, dtype=torch.bool)
-    with torch.no_grad():
-        seen, first, sure = module._as_right_hands(module.teacher, target)
-        seen_mirrored, first_mirrored, _ = module._as_right_hands(module.teacher, target.mirrored(everything))
-        chances = right_probability(module.teacher(seen.weak), module.teacher(seen.weak.flip(-1)))
-        plain = module.teacher(seen.weak)
-    assert (chances >= 0.5).all()
-    torch.testing.assert_close(first.joints_uv, plain.joints_uv, atol=1e-4, rtol=0)
-    torch.testing.assert_close(seen_mirrored.weak, seen.weak)
-    torch.testing.assert_close(seen_mirrored.strong, seen.strong)
-    torch.testing.assert_close(first_mirrored.joints_uv, first.joints_uv, atol=1e-4, rtol=0)
-    assert sure.sum() == 7
-    assert chances[sure].min() >= chances[~sure].max()
+@pytest.mark.parametrize("choice", ["beyond", "mean_teacher", "semihand", "regda", "cgac"])
+def test_a_killed_run_goes_on_as_if_undisturbed(choice, start, tiny_data, photos, tmp_path, monkeypatch):
+    """Teachers, adversarial heads, gates and alarms included; the alarm looks in every step and never trips."""
+    easy = AlarmConfig(every=1, photos=2, sure_share=0, spread=0, teacher_gap=1e3, disagreement=1e3, bone_drift=1e3)
+    easy.right_share = 1.0
+    settings = {"max_steps": 3, "save_every": 1, "method": options_class(choice)(), "alarm": easy}
+    whole = load_file(adapt(config(start, tiny_data, photos, tmp_path / "whole", **settings)))
+    out = tmp_path / "killed"
+    method_class = type(settings["method"].build(load_network(start), Setting(0, 3)))
+    losses = method_class.losses
+
+    def die(self, net, source, target, step):
+        if step == 2:
+            raise Killed
+        return losses(self, net, source, target, step)
+
+    monkeypatch.setattr(method_class, "losses", die)
+    with pytest.raises(Killed):
+        adapt(config(start, tiny_data, photos, out, **settings))
+    monkeypatch.setattr(method_class, "losses", losses)
+    resumed = load_file(adapt(config(start, tiny_data, photos, out, **settings)))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert any(not torch.equal(whole[name], value) for name, value in load_file(start).items())
+    assert "watch_spread" in (out / "metrics.jsonl").read_text()
+
+
+def test_an_alarm_stops_the_run_in_one_line_and_leaves_the_best_state(start, tiny_data, photos, tmp_path, capsys):
+    """An alarm at the first look leaves the start, the only other state there is."""
+    options = {"checkpoint": start, "source": tiny_data, "target": photos, "out": tmp_path / "o", "max_steps": 3}
+    options |= {"source_batch_size": 2, "target_batch_size": 2, "loader_workers": 0, "threads": 1}
+    options |= {"alarm.every": 1, "alarm.photos": 4, "alarm.sure_share": 1.5}
+    for _ in range(2):  # a second call says it again, and does nothing more
+        assert main([f"{key}={value}" for key, value in options.items()]) == 1
+        line = capsys.readouterr().err.strip().splitlines()[-1]
+        assert "collapse alarm at step 1: " in line and "look like a hand" in line and "of step 0" in line
+    left, begun = load_file(tmp_path / "o" / "model.safetensors"), load_file(start)
+    assert all(torch.equal(left[name], begun[name]) for name in begun)
+    assert read_notes(tmp_path / "o" / "model.safetensors")["alarm"] in line
+
+
+def test_a_loss_that_is_not_finite_leaves_the_best_state_too(start, tiny_data, photos, tmp_path, monkeypatch):
+    method = SelfDistillation()
+    made = type(method.build(load_network(start), Setting(0, 3)))
+    monkeypatch.setattr(made, "losses", lambda *_: {"bad": torch.tensor(float("nan")), "_kept_share": torch.ones(())})
+    with pytest.raises(CollapseError, match=r"not finite at step 0 .bad.*best state without labels, of step 0"):
+        adapt(config(start, tiny_data, photos, tmp_path / "o", method=method))
+    assert (tmp_path / "o" / "model.safetensors").is_file()
+
+
+def test_several_targets_are_read_in_order_and_balanced(start, tiny_data, photos, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(photos / "images" / "0.png", other / "x.png")
+    target = f"{photos}, {other}"
+    by_photo, by_set = (
+        load_file(adapt(config(start, tiny_data, target, tmp_path / f"by_{b}", target_balance=b)))
+        for b in ("photo", "set")
+    )
+    assert any(not torch.equal(by_photo[name], by_set[name]) for name in by_photo)
+
+
+def test_a_video_step_needs_numbered_neighbours(start, tiny_data, photos, tmp_path):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("a", "b"):
+        shutil.copy(photos / "images" / "0.png", bare / f"{name}.png")
+    method = SelfDistillation()
+    method.pseudo.temporal = True
+    with pytest.raises(
+        ValueError, match="temporal=True is not legal: it must be false: no file has numbered neighbours"
+    ):
+        adapt(config(start, tiny_data, bare, tmp_path / "o", method=method))
+    adapt(config(start, tiny_data, photos, tmp_path / "video", method=method))
+    assert "kept_by_temporal" in (tmp_path / "video" / "metrics.jsonl").read_text()
 
 
 @pytest.mark.parametrize(
@@ -110,6 +159,9 @@ def test_photos_are_taken_as_the_hand_that_the_teacher_sees(tiny_net):
         ({"target": "nowhere"}, "target=nowhere does not exist"),
         ({"checkpoint": "nowhere.safetensors"}, "checkpoint=nowhere.safetensors does not exist"),
         ({"target_batch_size": "3"}, "target_batch_size=3 is not legal: it must be even"),
+        ({"method": "magic"}, "method=magic is not legal: it must be one of beyond, cgac, control"),
+        ({"method": "cgac", "method.pseudo.angles": "true"}, "method.pseudo.angles is no option of this stage"),
+        ({"target_balance": "luck"}, "target_balance=luck is not legal: it must be one of photo, set"),
         ({"method.teacher_decay": "1"}, "method.teacher_decay=1.0 is not legal"),
     ],
 )

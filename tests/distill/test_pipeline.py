@@ -10,6 +10,8 @@ import pytest
 
 from distill import pipeline as pipeline_module
 from distill import stages
+from distill.methods.control import Options as Control
+from distill.methods.self_distillation import Options as SelfDistillation
 from distill.pipeline import PipelineConfig, command_of, main, make_plan, pipeline
 from distill.stages import plan_steps
 from distill.steps import read_times, split_forwarded
@@ -45,12 +47,21 @@ def test_stages_run_in_order_with_their_inputs(calls: list, real_root: Path, tmp
     source_only, dual, control, adapted = (made for _, made in calls[1:5])
     assert not source_only.method.depth_branch and dual.method.depth_branch
     assert source_only.max_steps == dual.max_steps == 7 and dual.data == generated.out
-    assert not control.method.use_target and adapted.method.use_target
+    assert isinstance(control.method, Control) and isinstance(adapted.method, SelfDistillation)
     assert control.max_steps == adapted.max_steps
     assert control.checkpoint == adapted.checkpoint == str(out / "seed-0" / "dual" / "model.safetensors")
     assert (adapted.target, adapted.target_root) == ("toy", str(real_root))
     assert {made.seed for stage, made in calls[9:] if stage != "evaluate"} == {4}
     assert report == out / "report.html" and "adapted beats control" in report.read_text()
+
+
+def test_options_of_learning_from_photos_are_not_the_controls(calls: list, real_root: Path, tmp_path: Path) -> None:
+    forwarded = ["method.source.temperature=0.4", "method.pseudo.keep_share=0.6", "max_steps=9"]
+    pipeline(config(tmp_path / "all", real_root, adapt=forwarded))
+    control, adapted = (made for stage, made in calls if stage == "adapt")
+    assert adapted.method.pseudo.keep_share == 0.6
+    assert [made.method.source.temperature for made in (control, adapted)] == [0.4, 0.4]
+    assert [made.max_steps for made in (control, adapted)] == [9, 9]
 
 
 def test_what_is_done_is_skipped_and_what_is_missing_is_made(calls: list, real_root: Path, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from distill.pseudo_labels import PseudoLabelConfig, PseudoLabels, QuantileGate, precision, pseudo_labels
+from distill.gates import QuantileGate
+from distill.pseudo_labels import PseudoLabelConfig, make_gates, pseudo_labels
 from distill.registration import correct
 from dualmod.prediction import Prediction
 
@@ -60,7 +61,8 @@ def test_each_step_can_be_switched_off() -> None:
     off = {"registration": False, "angles": False, "gate": False}
     bare = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig(**off, second_pass=False))
     torch.testing.assert_close(bare.joints_uv, first.joints_uv)
-    assert bare.kept.all() and bare.report == {"kept_share": 1.0, "spread": 0.0, "threshold": float("inf")}
+    wanted = {"kept_share": 1.0, "spread": 0.0, "threshold": float("inf"), "kept_by_joint_weights": 0.5}
+    assert bare.kept.all() and bare.report == wanted
     two = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig(**off))
     torch.testing.assert_close(two.joints_uv, (first.joints_uv + fused.joints_uv) / 2)
     assert two.report["moved_by_second_pass"] > 0 and "moved_by_correction" not in two.report
@@ -123,17 +125,20 @@ def test_gate_is_the_quantile_of_the_latest_spreads_and_resumes() -> None:
             resumed.load_state_dict(gate.state_dict())
 
 
-def test_precision_counts_right_joints_of_kept_and_left_out_samples() -> None:
-    uv = torch.zeros(2, 21, 2)
-    wrong = uv.clone()
-    wrong[1] += 0.2
-    labels = PseudoLabels(uv, uv[..., 0], torch.zeros(2), torch.tensor([True, False]), uv[..., 0], {})
-    known = torch.ones(2, 21, dtype=torch.bool)
-    assert precision(labels, wrong, known) == {"all": 0.5, "kept": 1.0, "left_out": 0.0}
+def test_the_gate_of_joints_leaves_out_the_least_confident_ones() -> None:
+    first = replace(prediction(0), confidence=torch.linspace(0.1, 1, 6 * 21).view(6, 21)[torch.randperm(6)])
+    config = PseudoLabelConfig(registration=False, angles=False, second_pass=False, gate=False, joint_share=0.4)
+    labels = pseudo_labels(first, None, FOCAL, config)
+    threshold = np.quantile(first.confidence.numpy(), 0.6)
+    assert torch.equal(labels.joint_weight > 0, first.confidence >= threshold)
+    assert labels.report["kept_by_joints"] == pytest.approx(0.4, abs=0.01)
+    later = pseudo_labels(first, None, FOCAL, config, gates=make_gates(config))
+    assert torch.equal(later.joint_weight, labels.joint_weight)
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("keep_share", 0.0), ("keep_share", 1.1), ("window", 0), ("depth_weight", -1)]
+    ("key", "value"),
+    [("joint_share", 0.0), ("keep_share", 0.0), ("keep_share", 1.1), ("window", 0), ("depth_weight", -1)],
 )
 def test_illegal_values_are_named(key: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{key}={value} is not legal"):
@@ -151,3 +156,43 @@ def test_sure_joints_weigh_more_up_to_twice_the_mean() -> None:
     assert weight[0, 4].item() == 2.0
     even = PseudoLabelConfig(registration=False, angles=False, confidence=False)
     assert (pseudo_labels(sure, sure, FOCAL, even).joint_weight == 1).all()
+
+
+def test_views_that_disagree_are_left_out_and_their_mean_can_be_the_label() -> None:
+    first = prediction(0)
+    views_uv = first.joints_uv + torch.tensor([0.01, -0.02])[:, None, None, None]
+    views_uv[1, 4] += 0.2
+    views = (views_uv, first.joints_depth.expand(2, -1, -1))
+    off = {"registration": False, "angles": False, "second_pass": False, "gate": False}
+    config = PseudoLabelConfig(**off, agreement=True, agreement_share=0.8, view_mean=True)
+    labels = pseudo_labels(first, None, FOCAL, config, views=views)
+    assert labels.kept.tolist() == [True, True, True, True, False, True]
+    torch.testing.assert_close(labels.joints_uv, (first.joints_uv + views_uv[0] + views_uv[1]) / 3)
+    assert labels.report["kept_by_agreement"] == pytest.approx(5 / 6)
+    assert labels.report["kept_by_view_mean"] == pytest.approx(5 / 6)  # the moved one moves by 0.07 crop sides
+    with pytest.raises(ValueError, match="num_views=0 is not legal: it must be 1 or more with agreement"):
+        PseudoLabelConfig(agreement=True, num_views=0)
+
+
+def test_a_frame_between_its_neighbours_is_kept_and_one_without_them_too() -> None:
+    first = prediction(0)
+    frames = torch.stack([first.joints_uv - 0.1, first.joints_uv + 0.1], 1)  # even motion
+    frames[1] += 0.05
+    frames[2] += 0.3
+    known = torch.tensor([True, True, False, True, True, True])
+    off = {"registration": False, "angles": False, "second_pass": False, "gate": False}
+    config = PseudoLabelConfig(**off, temporal=True, temporal_share=0.5)
+    gates = make_gates(config)
+    labels = pseudo_labels(first, None, FOCAL, config, gates=gates, frames=(frames, known))
+    assert labels.kept.tolist() == [True, False, True, True, True, True]
+    assert len(gates["temporal"].state_dict()["latest"]) == 5
+
+
+def test_each_step_reports_what_it_keeps() -> None:
+    first, fused = prediction(0), prediction(1)
+    report = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig()).report
+    steps = ("registration", "angles", "second_pass", "confidence", "joint_weights")
+    assert all(0 <= report[f"kept_by_{step}"] <= 1 for step in steps)
+    alone = correct(first.joints_uv, first.joints_depth, FOCAL, angles=False)[0]
+    near = (alone - first.joints_uv).norm(dim=-1) < 0.05
+    assert report["kept_by_registration"] == pytest.approx(near.double().mean().item())

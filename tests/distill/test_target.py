@@ -1,18 +1,27 @@
 """Views of unlabelled photos: the map between the views is true, and batches are a function of the step."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 
-from distill.target import TargetBatch, TargetBatches
+from distill.locate import LocatedHands
+from distill.photos import SET, TargetPhotos, neighbours
+from distill.target import TargetBatch, TargetBatches, ViewsConfig
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.texture import TextureConfig
 
 SIDE = 64
 
 
-def batches(images, *, augment=None) -> TargetBatches:
-    boxes = np.tile([60.0, 50.0, 140.0, 130.0], (len(images), 1))
-    return TargetBatches(images, boxes, augment or AugmentConfig(crop_px=SIDE), batch_size=3, seed=4)
+def batches(images, *, augment=None, views=None, neighbours=None) -> TargetBatches:
+    count = len(images)
+    hands = LocatedHands(np.tile([60.0, 50.0, 140.0, 130.0], (count, 1)), np.linspace(0, 1, count))
+    alone = np.full((count, 2), -1)
+    photos = TargetPhotos(images, np.zeros(count, int), alone if neighbours is None else neighbours)
+    augment = augment or AugmentConfig(crop_px=SIDE)
+    return TargetBatches(photos, hands, augment, batch_size=3, seed=4, views=views)
 
 
 def dot_photo(x: int, y: int) -> np.ndarray:
@@ -66,3 +75,54 @@ def test_a_step_always_gives_the_same_batch_and_another_step_another():
 def test_focal_is_in_sides_of_the_weak_crop():
     focal = batches([dot_photo(100, 90)])(0).focal
     assert ((focal > 1.2 * 200 / (1.75 * 80) - 0.01) & (focal < 1.2 * 200 / (1.45 * 80) + 0.01)).all()
+
+
+def test_further_views_map_to_the_weak_one_and_change_nothing_else():
+    plain = batches([dot_photo(105, 92)], augment=UNTOUCHED)(0)
+    batch = batches([dot_photo(105, 92)], augment=UNTOUCHED, views=ViewsConfig(num_views=2))(0)
+    assert torch.equal(batch.weak, plain.weak) and torch.equal(batch.strong, plain.strong)
+    for seen in (batch, batch.mirrored(torch.tensor([True, False, True]))):
+        for row in range(3):
+            weak_uv = (disc_centre(seen.weak[row]) + 0.5) / SIDE
+            for view, matrix in zip(seen.views[row], seen.A_weak_views[row].numpy(), strict=True):
+                view_uv = (disc_centre(view) + 0.5) / SIDE
+                np.testing.assert_allclose(matrix[:, :2] @ view_uv + matrix[:, 2], weak_uv, atol=0.02)
+
+
+def test_frames_show_the_weak_crop_in_the_photos_beside_it():
+    images = [dot_photo(90 + 10 * k, 90) for k in range(3)]
+    beside = np.array([[-1, 1], [0, 2], [1, -1]])
+    source = batches(images, augment=UNTOUCHED, views=ViewsConfig(frames=True), neighbours=beside)
+    batch = next(b for b in map(source, range(50)) if b.has_frames.any())
+    row = int(batch.has_frames.nonzero()[0])
+    before, here, after = (
+        disc_centre(image) for image in (batch.frames[row, 0], batch.weak[row], batch.frames[row, 1])
+    )
+    np.testing.assert_allclose((before + after) / 2, here, atol=0.3)
+    assert after[0] - before[0] > 5
+    assert torch.equal(batch.frames[~batch.has_frames][:, 0].isnan().any(), torch.tensor(False))
+
+
+def test_neighbours_are_numbered_files_of_one_folder():
+    names = ["a/f_01.png", "a/f_02.png", "a/f_03.png", "b/f_04.png", "a/g_04.png", "a/f_07.png", "a/cat.png"]
+    found = neighbours([Path(name) for name in names])
+    assert found.tolist() == [[-1, 1], [0, 2], [1, -1], [-1, -1], [-1, -1], [-1, -1], [-1, -1]]
+
+
+def test_sets_are_balanced_on_demand():
+    sets = np.repeat([0, 1, 2], [80, 15, 5])
+    photos = TargetPhotos([None] * 100, sets, np.full((100, 2), -1))
+    rng = np.random.default_rng(0)
+    by_set = np.bincount(sets[photos.draw(6000, SET, rng)]) / 6000
+    np.testing.assert_allclose(by_set, 1 / 3, atol=0.03)
+    by_photo = np.bincount(sets[photos.draw(6000, "photo", rng)]) / 6000
+    np.testing.assert_allclose(by_photo, [0.8, 0.15, 0.05], atol=0.03)
+    within = np.bincount(photos.draw(6000, SET, rng), minlength=100)[95:]
+    assert within.min() > 300
+
+
+@pytest.mark.parametrize("balance", ["photo", SET])
+def test_one_set_is_drawn_alike_whatever_the_balance(balance):
+    photos = TargetPhotos([None] * 7, np.zeros(7, int), np.full((7, 2), -1))
+    drawn = photos.draw(5, balance, np.random.default_rng(3))
+    assert drawn.tolist() == np.random.default_rng(3).integers(7, size=5).tolist()

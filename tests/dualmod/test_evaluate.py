@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from dualmod import evaluate as stage
+from dualmod.checkpoint import save_network
 from dualmod.data.crop import crop_side_px
 from dualmod.data.real import open_labelled
 from dualmod.evaluate import EvaluateConfig, evaluate, evaluate_network, main
 from synth.config import compose_config
+from tests.dualmod.data.readers.written import freihand
 
 K = np.array([[300.0, 0, 64], [0, 300, 64], [0, 0, 1]])
 COUNT = 6
@@ -120,9 +122,28 @@ def test_files_of_a_run(root, tmp_path, monkeypatch):
     assert sheet.shape[0] == 2 * 192 and (tmp_path / "out/config.yaml").exists()
 
 
+def test_a_public_dataset_is_measured_where_it_lies(tmp_path, tiny_net):
+    """A reader's path in place of a name, no root, fewer images than there are, and FreiHAND's own metrics."""
+    (tmp_path / "data").mkdir()
+    freihand(tmp_path / "data")
+    save_network(tmp_path / "net.safetensors", tiny_net, {})
+    given = [f"checkpoint={tmp_path}/net.safetensors", f"dataset=freihand:{tmp_path}/data", f"out={tmp_path}/out"]
+    assert main([*given, "split=train", "max_images=1", "bootstrap=0"]) == 0
+    told = json.loads((tmp_path / "out/metrics.json").read_text())["freihand"]
+    assert told["num_images"] == 1 and "MANO" in told["definition"] and told["handedness_accuracy"] in (0, 1)
+    scores = told["freihand"]
+    assert set(scores) == {"mpjpe_mm", "auc_0_50", "pa_mpjpe_mm", "pa_auc_0_50"}
+    assert scores["mpjpe_mm"] > scores["pa_mpjpe_mm"] > 0
+    assert scores["pa_mpjpe_mm"] <= told["pa_mpjpe_mm"] + 1e-3  # the official alignment may mirror besides
+
+
 @pytest.mark.parametrize(
     ("override", "told"),
     [
+        ("dataset=freehand:x", "there is no reader freehand"),
+        ("dataset=freihand:/nowhere", "freihand:/nowhere is no folder"),
+        ("dataset=full,full", "one entry of each name"),
+        ("max_images=-1", "max_images=-1"),
         ("crop_margin=0", "crop_margin=0"),
         ("handedness=left", "handedness=left"),
         ("bootstrap=-1", "bootstrap=-1"),

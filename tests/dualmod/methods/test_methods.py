@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from configs import __file__ as configs_file
-from distill.ablate import AblateConfig
+from distill.ablation_steps import AblateConfig
 from dualmod.checkpoint import save_network
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.batch import HandBatch

@@ -15,6 +15,7 @@ DOCUMENTED = {
     "smplx": {3: "index_dip", 18: "middle_tip"},
     "rhd": {0: "wrist", 1: "thumb_tip", 4: "thumb_cmc", 5: "index_tip", 17: "little_tip", 20: "little_mcp"},
     "stb": {1: "little_mcp", 4: "little_tip", 5: "ring_mcp", 17: "thumb_cmc", 20: "thumb_tip"},
+    "mvhand": {0: "wrist", 1: "index_mcp", 5: "middle_mcp", 13: "little_mcp", 17: "thumb_cmc", 20: "thumb_tip"},
     "interhand": {0: "thumb_tip", 3: "thumb_cmc", 4: "index_tip", 19: "little_mcp", 20: "wrist"},
     "mediapipe": {2: "thumb_mcp", 5: "index_mcp", 20: "little_tip"},
     "freihand": {1: "thumb_cmc", 8: "index_tip"},

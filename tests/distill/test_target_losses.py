@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from distill.pseudo_labels import PseudoLabels
-from distill.self_distillation import consistency_loss, handedness_pseudo_loss, pseudo_label_loss
+from distill.target_losses import consistency_loss, handedness_pseudo_loss, pseudo_label_loss
 from dualmod.losses.heatmap import heatmap_cross_entropy
 from dualmod.losses.pose import pose_distance
 from dualmod.losses.supervision import SupervisionConfig

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from distill.pseudo_labels import PseudoLabels
+from distill.warps import move_points
 from dualmod.losses.heatmap import heatmap_cross_entropy
 from dualmod.losses.pose import pose_distance
 from dualmod.losses.supervision import SupervisionConfig
@@ -25,8 +26,7 @@ def pseudo_label_loss(
         A_strong_weak: Takes ``joints_uv`` of the weak view to those of the strong one.
         config: Weights of pose and heatmap, as for synthetic images.
     """
-    linear, shift = A_strong_weak[:, :, :2], A_strong_weak[:, :, 2]
-    target_uv = labels.joints_uv @ linear.transpose(1, 2) + shift[:, None]
+    target_uv = move_points(A_strong_weak, labels.joints_uv)
     inside = ((target_uv > 0) & (target_uv < 1)).all(-1)
     weight = labels.joint_weight * labels.kept[:, None] * inside
     pose = pose_distance(

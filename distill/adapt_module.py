@@ -1,0 +1,57 @@
+"""A step of adaptation: supervision by renders, the losses of a method on photos, and a look at how the run goes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from distill.adapt_config import AdaptConfig
+from distill.alarms import Alarms
+from distill.methods import Setting
+from dualmod.network.model import DualModalityNet
+from dualmod.objective import objective
+from dualmod.training_module import TrainingModule
+
+
+class AdaptModule(TrainingModule):
+    """Supervision by renders, and the losses of a method on photos."""
+
+    def __init__(self, net: DualModalityNet, config: AdaptConfig, alarms: Alarms | None = None):
+        batch_size = config.source_batch_size + config.target_batch_size
+        super().__init__(config.optimizer.for_batch(batch_size), config.max_steps)
+        self.net, self.config, self.alarms = net, config, alarms
+        self.method = config.method.build(net, Setting(config.seed, config.max_steps))
+
+    def on_train_start(self) -> None:
+        self.net.train()
+        if self.config.frozen_statistics:
+            for module in self.net.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+
+    def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
+        (view, view_plus), target = batch
+        if self.method is None:
+            return objective(self.net, view, view_plus, self.config.method.source)
+        (view, view_plus), target = self.method.restyled((view, view_plus), target, step)
+        terms = objective(self.net, view, view_plus, self.config.method.source)
+        terms |= self.method.losses(self.net, view, target, step)
+        if self.alarms is not None:
+            self.alarms.note_kept(float(terms["_kept_share"]))
+        return terms
+
+    def after_step(self) -> None:
+        if self.method is None:
+            return
+        self.method.after_step(self.net, self.global_step - 1)
+        if self.alarms is not None and self.global_step % self.config.alarm.every == 0:
+            readings = self.alarms.look(self.net, self.method.teacher, self.global_step)
+            self.log_dict({f"watch_{name}": value for name, value in vars(readings).items()})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.alarms is not None:
+            checkpoint["alarms"] = self.alarms.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.alarms is not None:
+            self.alarms.load_state_dict(checkpoint["alarms"])

@@ -1,0 +1,45 @@
+"""What the start network finds in each photo before adaptation: where the hand is, and which one. No label enters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dualmod.data.crop import joints_box
+from dualmod.predictor import HandEstimates, Predictor
+
+
+@dataclass(frozen=True)
+class LocatedHands:
+    """The hand of each photo.
+
+    Attributes:
+        boxes_px: Box x0, y0, x1, y1 in pixels of the photo.
+        right: Probability of a right hand.
+    """
+
+    boxes_px: Float[np.ndarray, "images 4"]
+    right: Float[np.ndarray, "images"]
+
+
+def locate_hands(predictor: Predictor, images: Sequence[np.ndarray]) -> LocatedHands:
+    """Each photo's hand: found from the whole photo, then again from a crop about it; the surer of the two stays."""
+    photos = [images[i] for i in range(len(images))]
+    first = predictor.predict(photos, np.stack([_whole_box(photo, predictor.crop_margin) for photo in photos]))
+    second = predictor.predict(photos, _boxes(first))
+    surer = second.confidence.mean(1) > first.confidence.mean(1)
+    boxes_px = np.where(surer[:, None], _boxes(second), _boxes(first))
+    return LocatedHands(boxes_px, np.where(surer, second.right_probability, first.right_probability))
+
+
+def _whole_box(photo: np.ndarray, margin: float) -> np.ndarray:
+    """The box whose crop shows the whole photo."""
+    height, width = photo.shape[:2]
+    half = max(height, width) / (2 * margin)
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    return np.concatenate([centre - half, centre + half])
+
+
+def _boxes(estimates: HandEstimates) -> np.ndarray:
+    return np.stack([joints_box(joints) for joints in estimates.joints_px])

@@ -1,0 +1,10 @@
+"""The control: as many further steps on synthetic images alone. What adaptation has to beat."""
+
+from dataclasses import dataclass
+
+from distill.methods.method import MethodOptions
+
+
+@dataclass
+class Options(MethodOptions):
+    """The control has no option beside the supervision."""

@@ -1,0 +1,69 @@
+"""The photos of one or several targets: which set each is of, how sets share a batch, which are neighbours."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from torch.utils.data import ConcatDataset
+
+from dualmod.data.real import open_target
+
+PHOTO, SET = BALANCES = ("photo", "set")
+
+
+@dataclass(frozen=True)
+class TargetPhotos:
+    """Photos of all targets, one after another.
+
+    Attributes:
+        images: sRGB images.
+        sets: Number of the target that each photo comes from.
+        neighbours: Photo before and after each one in its video; -1 where there is none.
+    """
+
+    images: Sequence[np.ndarray]
+    sets: Int[np.ndarray, "photos"]
+    neighbours: Int[np.ndarray, "photos 2"]
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    def draw(self, count: int, balance: str, rng: np.random.Generator) -> Int[np.ndarray, "count"]:
+        """Photos of a batch: each as likely as any other, or each set as likely (``balance``)."""
+        if balance == PHOTO or self.sets[-1] == 0:
+            return rng.integers(len(self), size=count)
+        sizes = np.bincount(self.sets)
+        chosen = rng.integers(len(sizes), size=count)
+        first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        return first[chosen] + rng.integers(sizes[chosen])
+
+
+def open_photos(target: str, root: str) -> TargetPhotos:
+    """The photos of every target in ``target``, which are separated by commas.
+
+    Raises:
+        FileNotFoundError: when a folder is missing.
+        ValueError: when a target holds no image that can be read.
+    """
+    parts = [open_target(part.strip(), root=root) for part in target.split(",")]
+    images = ConcatDataset(parts)  # type: ignore[arg-type]
+    sets = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return TargetPhotos(images, sets, neighbours([path for part in parts for path in part.paths]))  # type: ignore[arg-type]
+
+
+def neighbours(paths: Sequence[Path]) -> Int[np.ndarray, "photos 2"]:
+    """Rows of the frame before and after: files of one folder whose names differ by 1 in the number they end in."""
+    rows = {key: row for row, key in enumerate(map(_frame, paths)) if key is not None}
+    found = np.full((len(paths), 2), -1)
+    for (place, number), row in rows.items():
+        found[row] = [rows.get((place, number + step), -1) for step in (-1, 1)]
+    return found
+
+
+def _frame(path: Path) -> tuple[str, int] | None:
+    """Everything but the last number of a file's name, and that number."""
+    match = re.fullmatch(r"(.*?)(\d+)", path.stem)
+    return (str(path.with_name(match[1] + path.suffix)), int(match[2])) if match else None

@@ -1,0 +1,75 @@
+"""How well a network agrees with itself on unlabelled photographs.
+
+Beside held-out renders it is all that a choice between networks may rest on: no label of a photograph enters.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from distill.alarms import criterion
+from distill.locate import locate_hands
+from distill.photos import SET, open_photos
+from distill.target import TargetBatches, ViewsConfig
+from distill.watch import Watch
+from dualmod.checkpoint import choose_device, load_network
+from dualmod.data.augment import AugmentConfig
+from dualmod.data.synthetic import SyntheticHands, held_out_batches
+from dualmod.predictor import Predictor
+from synth.config import check
+from synth.files import open_run_folder, require_file, require_folder, written_atomically
+
+CONSISTENCY_FILE = "consistency.json"
+
+
+@dataclass
+class ConsistencyConfig:
+    """What to look at.
+
+    Attributes:
+        checkpoint: model.safetensors of pretrain or adapt.
+        data: Dataset of renders; its held-out rows give the confidence that a photo is compared with.
+        target: Folders of photos, or names of sets in ``target_root`` (their adapt rows), with commas.
+        out: Folder for ``consistency.json``.
+        target_root: Folder of the sets.
+        photos: Photos to look at, each set as often as any other.
+        seed: Seed of the photos and of their views.
+        device: auto, cpu or cuda.
+    """
+
+    checkpoint: str
+    data: str
+    target: str
+    out: str
+    target_root: str = ""
+    photos: int = 256
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        check(self.photos > 1, "photos", self.photos, "2 or more")
+
+
+def self_consistency(config: ConsistencyConfig) -> Path:
+    """Write the readings of ``distill.watch`` and ``criterion``, their disagreement over their spread; less is better.
+
+    Raises:
+        FileNotFoundError: when the checkpoint, the dataset or a folder of photos is missing.
+        ValueError: when a target holds no image that can be read.
+    """
+    require_file(config.checkpoint, "checkpoint")
+    hands = SyntheticHands(require_folder(config.data, "data"))
+    photos = open_photos(config.target, config.target_root)
+    out = open_run_folder(config.out, config, overwrite=False, free_keys=("device",))
+    net = load_network(config.checkpoint)
+    located = locate_hands(Predictor(net, choose_device(config.device)), photos.images)
+    augment = replace(AugmentConfig(), crop_px=net.config.image_size)
+    batches = TargetBatches(
+        photos, located, augment, batch_size=config.photos, seed=config.seed, views=ViewsConfig(num_views=1),
+        balance=SET,
+    )  # fmt: skip
+    renders = next(held_out_batches(hands, crop_px=net.config.image_size, batch_size=config.photos))
+    readings = Watch(net, batches(0), renders.rgb.to(next(net.parameters()).device)).start
+    with written_atomically(out / CONSISTENCY_FILE) as partial:
+        partial.write_text(json.dumps({"criterion": criterion(readings), **asdict(readings)}, indent=2))
+    return out / CONSISTENCY_FILE

@@ -1,0 +1,116 @@
+"""What can be told of an adapting network without a label: readings on a fixed batch of photos, step after step.
+
+The batch and the start network's readings on it are the same in every call, so a run that is resumed goes on unchanged.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from distill.registration import lifted
+from distill.target import TargetBatch
+from distill.weak_views import view_poses
+from dualmod.network.model import DualModalityNet
+from dualmod.prediction import Prediction
+from dualmod.predictor import right_probability
+from synth.conventions import BONES
+
+SURE_QUANTILE = 0.02
+"""A photo counts as a hand when the network is surer of it than of this share of the renders."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What is read off the fixed photos.
+
+    Attributes:
+        sure_share: Share of the photos whose confidence is above ``SURE_QUANTILE`` of the start network's on renders.
+        spread: Standard deviation of the poses over the photos in units of their size: near 0 when all are alike.
+        disagreement: Mean distance of the joints between two weak views, in crop sides.
+        teacher_gap: Mean distance of the joints between teacher and student, in crop sides; 0 without a teacher.
+        bone_drift: Mean of |log| of each bone's mean length over that of the start network.
+        right_share: Share of the photos that are taken for right hands.
+    """
+
+    sure_share: float
+    spread: float
+    disagreement: float
+    teacher_gap: float
+    bone_drift: float
+    right_share: float
+
+
+class Watch:
+    """Reads a network on a fixed batch.
+
+    Attributes:
+        start: Readings of the start network on the photos.
+        render_spread: ``spread`` of the start network on renders.
+    """
+
+    def __init__(self, net: DualModalityNet, photos: TargetBatch, renders: Float[Tensor, "batch 3 side side"]):
+        self.photos = photos.mirrored(photos.right < 0.5)
+        with torch.no_grad(), _evaluating(net):
+            on_renders = net(renders)
+            self.least_confidence = _confidence(on_renders).quantile(SURE_QUANTILE).item()
+            self.render_spread = pose_spread(on_renders.joints_uv)
+            self.start_bones = bone_lengths(net(self.photos.weak), self.photos.focal)
+        self.start = self(net, None)
+
+    @torch.no_grad()
+    def __call__(self, net: DualModalityNet, teacher: DualModalityNet | None) -> Readings:
+        """Readings of a network, and of its teacher where there is one; both are left as they were."""
+        photos = self.photos.to(next(net.parameters()).device)
+        with _evaluating(net):
+            seen, flipped = net(photos.weak), net(photos.weak.flip(-1))
+            views_uv, _ = view_poses(net, photos, mirrored=False)
+            taught = teacher(photos.weak).joints_uv if teacher is not None else seen.joints_uv
+        # photos are mirrored as the start network saw them: back to how they are
+        right = torch.where(photos.right < 0.5, 1 - right_probability(seen, flipped), right_probability(seen, flipped))
+        bones = bone_lengths(seen, photos.focal)
+        return Readings(
+            sure_share=(_confidence(seen) >= self.least_confidence).double().mean().item(),
+            spread=pose_spread(seen.joints_uv),
+            disagreement=_distance(views_uv[0], seen.joints_uv),
+            teacher_gap=_distance(taught, seen.joints_uv),
+            bone_drift=(bones / self.start_bones.to(bones)).log().abs().mean().item(),
+            right_share=(right >= 0.5).double().mean().item(),
+        )
+
+
+def pose_spread(joints_uv: Float[Tensor, "batch 21 2"]) -> float:
+    """Root of the variance of the joints over the batch, over that of a pose about its own centre."""
+    varied = (joints_uv - joints_uv.mean(0)).square().sum(-1).mean()
+    size = (joints_uv - joints_uv.mean(1, keepdim=True)).square().sum(-1).mean()
+    return (varied / size.clamp_min(1e-9)).sqrt().item()
+
+
+def bone_lengths(seen: Prediction, focal: Float[Tensor, "batch"]) -> Float[Tensor, "20"]:
+    """Mean length of each bone over the batch in reference-bone lengths."""
+    joints = lifted(seen.joints_uv, seen.joints_depth, focal)
+    near, far = torch.tensor(BONES, device=joints.device).unbind(1)
+    return torch.linalg.norm(joints[:, far] - joints[:, near], dim=-1).mean(0).clamp_min(1e-6)
+
+
+@contextlib.contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode; each module goes back to the mode that it was in, frozen ones among trained ones included."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _confidence(seen: Prediction) -> Float[Tensor, "batch"]:
+    return seen.confidence.log().mean(1)
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    return torch.linalg.norm(a - b, dim=-1).mean().item()

@@ -1,0 +1,77 @@
+"""InterHand2.6M (Moon et al., ECCV 2020), its single hands.
+
+Source: ``data/InterHand2.6M/dataset.py`` and the readme of github.com/facebookresearch/InterHand2.6M; the folder of
+each split is that of release 1.0, ``annotations/all`` that of the first one.
+
+    images/test/Capture0/ROM03_RT_No_Occlusion/cam400262/image15012.jpg
+    annotations/test/InterHand2.6M_test_data.json  ..._camera.json  ..._joint_3d.json   (or annotations/all/...)
+
+- Joints: 42 in world coordinates, the right hand first; each finger from tip to base, thumb to little finger, the wrist
+  last. Keypoints triangulated from several views; fingertips lie on the surface.
+- Units: millimetres; camera frame ``camrot (world - campos)``, K from ``focal`` and ``princpt``.
+- Handedness: ``hand_type`` of the image; those of interacting hands are left out of the labels.
+- Splits: ``train``, ``val``, ``test``. Joints that ``joint_valid`` does not mark do not count in 2D, and a hand with
+  any of them has no 3D labels here. Pose parameters (MANO fits, world frame) are not read.
+- A target takes all images of its split but those whose sequence is named after two hands (``2_Hand``, ``_dh_``).
+
+Not confirmed: that these names mark all sequences of two hands; whether pixel (0, 0) has its centre at 0 (taken).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dualmod.data.reader import HandLabel, Reader, intrinsics, projected
+from synth.conventions import LEFT, NUM_JOINTS, RIGHT
+from synth.hand import to_ours
+
+HANDS = {RIGHT: slice(0, NUM_JOINTS), LEFT: slice(NUM_JOINTS, 2 * NUM_JOINTS)}
+TWO_HANDS = ("2_Hand", "_dh_")
+
+
+class Layout(Reader):
+    """InterHand2.6M."""
+
+    page = "https://mks0601.github.io/InterHand2.6M/"
+    licence = "CC BY-NC 4.0"
+    definition = "keypoints triangulated from many views, fingertips on the surface; single hands"
+    splits: ClassVar[dict[str, str]] = {"test": "test", "train": "train", "adapt": "train", "val": "val"}
+
+    def images(self, split: str) -> list[Path]:
+        files = self.image_files(f"images/{self.native(split)}", "*.jpg")
+        return [p for p in files if not any(word in p.relative_to(self.path).as_posix() for word in TWO_HANDS)]
+
+    def labels(self, split: str) -> Iterator[HandLabel]:
+        native = self.native(split)
+        folder = native if (self.path / "annotations" / native).is_dir() else "all"
+        file = f"annotations/{folder}/InterHand2.6M_{native}_{{}}.json"
+        data, cameras, joints = (self.read_json(file.format(part)) for part in ("data", "camera", "joint_3d"))
+        try:
+            images = {image["id"]: image for image in data["images"]}
+            for annotation in data["annotations"]:
+                if annotation["hand_type"] in HANDS:
+                    image = images[annotation["image_id"]]
+                    world = joints[str(image["capture"])][str(image["frame_idx"])]["world_coord"]
+                    camera = {k: cameras[str(image["capture"])][k][str(image["camera"])] for k in CAMERA_SHAPES}
+                    yield self._label(f"images/{native}/{image['file_name']}", annotation, world, camera)
+        except (KeyError, TypeError) as error:
+            raise self.damaged(file.format("*"), f"no entry {error}") from error
+
+    def _label(self, image: str, annotation: dict[str, Any], world: Any, camera: dict[str, Any]) -> HandLabel:
+        file = "annotations"
+        R, centre, focal, point = (self.array(camera[key], shape, file) for key, shape in CAMERA_SHAPES.items())
+        rows = HANDS[annotation["hand_type"]]
+        world_mm = self.array(world, (2 * NUM_JOINTS, 3), file)[rows]
+        valid = np.asarray(annotation["joint_valid"]).reshape(-1)
+        if valid.shape != (2 * NUM_JOINTS,):
+            raise self.damaged(file, f"joint_valid of {image} has {valid.size} numbers, not {2 * NUM_JOINTS}")
+        visible = to_ours((valid[rows] > 0)[:, None], "interhand")[:, 0]
+        joints_cam = to_ours((world_mm - centre) @ R.T / 1000, "interhand")
+        K = intrinsics(*focal, *point)
+        in_3d = joints_cam if visible.all() else None
+        return HandLabel(image, projected(joints_cam, K), visible, annotation["hand_type"], in_3d, K)
+
+
+CAMERA_SHAPES = {"camrot": (3, 3), "campos": (3,), "focal": (2,), "princpt": (2,)}
