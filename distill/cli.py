@@ -16,6 +16,7 @@ VERBS = {
     "build-hand": ("synth.hand.build", "rebuild the open hand from its sources"),
     "import-mano": ("synth.hand.mano_file", "turn an official MANO pickle into plain arrays"),
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
+    "pretrain-localizer": ("dualmod.localizer.train", "train the network that finds hands in whole photos"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
@@ -55,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def usage() -> str:
     """The verbs with what they do."""
     lines = ["handbridge VERB KEY=VALUE ...", "", "3D hand pose from photographs without a real label.", "", "verbs:"]
-    lines += [f"  {verb:<11} {what}" for verb, (_, what) in VERBS.items()]
+    width = max(map(len, VERBS))
+    lines += [f"  {verb:<{width}} {what}" for verb, (_, what) in VERBS.items()]
     lines += ["", "handbridge VERB --help lists a verb's options; handbridge --version tells the version."]
     return "\n".join(lines) + "\n"
 
