@@ -18,6 +18,7 @@ VERBS = {
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
     "pretrain-localizer": ("dualmod.localizer.train", "train the network that finds hands in whole photos"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
+    "evaluate-localizer": ("dualmod.localizer.evaluate", "measure a localizer on whole labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
