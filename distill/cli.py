@@ -20,6 +20,7 @@ VERBS = {
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
     "evaluate-localizer": ("dualmod.localizer.evaluate", "measure a localizer on whole labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
+    "adapt-localizer": ("distill.localizer", "adapt a localizer to unlabelled photographs"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),

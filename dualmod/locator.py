@@ -1,4 +1,4 @@
-"""What finds hands in whole photographs, as everything that predicts takes it."""
+"""What finds hands in whole photographs: the protocol that every locator keeps, and the box that it returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from jaxtyping import Float, UInt8
 
 @dataclass(frozen=True)
 class HandBox:
-    """One hand found in one photo.
+    """One hand in a photo.
 
     Attributes:
-        box_px: Box of its joints, x0, y0, x1, y1 in pixels of the photo; may reach beyond its border.
-        score: How surely it is a hand, 0 to 1.
-        right_probability: Probability of a right hand, as the photo shows it.
+        box_px: Tight box x0, y0, x1, y1 around the joints in pixels of the photo.
+        score: In [0, 1], comparable between boxes of one locator alone.
+        right_probability: Probability that the photo shows a right hand; 0.5 where the locator has no opinion.
     """
 
     box_px: Float[np.ndarray, "4"]
@@ -24,12 +24,8 @@ class HandBox:
 
 
 class Locator(Protocol):
-    """Finds the hands in photos."""
+    """Finds the hands of whole photos."""
 
     def find(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> list[list[HandBox]]:
-        """The hands of each photo, surest first; an empty list where there is none.
-
-        Args:
-            images: RGB photos of any size.
-        """
+        """The hands of each photo (sRGB, any size), surest first; an empty list for a photo without one."""
         ...

@@ -49,7 +49,7 @@ class SceneBatches:
         self.batch_size, self.seed = batch_size, seed
 
     def __call__(self, step: int) -> SceneBatch:
-        """The scenes of one step; over the steps, every sample comes as often as any other."""
+        """The scenes of one step; over the steps, samples come in one random order after another."""
         scenes = [self._scene(step * self.batch_size + row) for row in range(self.batch_size)]
         return scene_batch(scenes)
 
