@@ -95,6 +95,8 @@ class Cutouts:
             label = json.loads(members["json"])
             rgb = simplejpeg.decode_jpeg(members["rgb.jpg"], colorspace="RGB")
             parts = cv2.imdecode(np.frombuffer(members["seg.png"], np.uint8), cv2.IMREAD_UNCHANGED)
+            if parts is None:
+                raise ValueError("seg.png cannot be decoded")
         except (KeyError, ValueError) as error:
             raise ValueError(f"sample {key} of {self.data_dir} is damaged ({error}); generate it anew") from error
         return cutout(rgb, parts, label)

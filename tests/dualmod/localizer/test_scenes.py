@@ -138,10 +138,11 @@ def test_bad_input_is_named(tmp_path, tiny_data):
         SceneConfig(hands=[1.0, 1.0])
 
 
-def test_a_damaged_sample_is_named(tiny_data):
+@pytest.mark.parametrize("broken", [{"json": b"{"}, {"seg.png": b"nothing"}, {"rgb.jpg": b"nothing"}])
+def test_a_damaged_sample_is_named(tiny_data, broken):
     cutouts = Cutouts(tiny_data, 0.1)
     key, members = cutouts.store.members(0)
-    cutouts.store.members = lambda index: (key, {**members, "json": b"{"})  # type: ignore[method-assign]
+    cutouts.store.members = lambda index: (key, {**members, **broken})  # type: ignore[method-assign]
     with pytest.raises(ValueError, match=f"sample {key} of .* is damaged"):
         cutouts[0]
 
