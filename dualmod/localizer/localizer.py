@@ -11,6 +11,7 @@ from dualmod.checkpoint import choose_device
 from dualmod.data.augment import rgb_tensor
 from dualmod.localizer.checkpoint import load_localizer
 from dualmod.localizer.decode import DecodeConfig, decode
+from dualmod.localizer.folded import folded
 from dualmod.localizer.letterbox import letterbox
 from dualmod.localizer.network import LocalizerNet
 from dualmod.locator import HandBox
@@ -22,7 +23,7 @@ class Localizer:
     def __init__(
         self, net: LocalizerNet, device: torch.device, *, config: DecodeConfig | None = None, batch_size: int = 16
     ):
-        self.net, self.device = net.eval().to(device), device
+        self.net, self.device = folded(net).to(device), device
         self.config, self.batch_size = config or DecodeConfig(), batch_size
 
     @classmethod

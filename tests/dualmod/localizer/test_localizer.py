@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from dualmod.checkpoint import load_network, save_network
 from dualmod.localizer.checkpoint import load_localizer, localizer_notes, round_as_stored, save_localizer
 from dualmod.localizer.decode import DecodeConfig
+from dualmod.localizer.folded import folded
 from dualmod.localizer.letterbox import letterbox
 from dualmod.localizer.localizer import Localizer
 from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
@@ -44,6 +46,19 @@ def test_find_is_the_same_for_each_photo_alone(tiny_localizer):
         for one, other in zip(alone, hands, strict=True):
             assert one.box_px == pytest.approx(other.box_px, abs=1e-2)
             assert 0 <= one.right_probability <= 1
+
+
+@pytest.mark.parametrize("backbone", ["mobilenetv3_small_050", "tf_efficientnet_lite0"])
+def test_a_folded_network_is_the_same_function(backbone):
+    torch.manual_seed(0)
+    net = LocalizerNet(LocalizerNetConfig(**{**vars(TINY), "backbone": backbone}))
+    net.train()(torch.rand(4, 3, 64, 64))  # statistics that are not those of the start
+    before, image = net.eval()(torch.ones(1, 3, 64, 64)).heat, torch.rand(2, 3, 64, 64)
+    fast = folded(net)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+    for name, value in vars(fast(image)).items():
+        assert torch.allclose(value, getattr(net(image), name), atol=1e-4)
+    assert torch.equal(net(torch.ones(1, 3, 64, 64)).heat, before)
 
 
 def test_a_file_gives_the_network_that_was_measured(tiny_localizer, tmp_path):
