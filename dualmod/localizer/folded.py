@@ -1,6 +1,7 @@
-"""Batch normalisation folded into the convolutions before it: the same function in evaluation, in about half the time."""
+"""Batch normalisation folded into the convolutions before it: the same function in evaluation, faster."""
 
 import copy
+import itertools
 from typing import TypeVar
 
 import torch
@@ -18,7 +19,7 @@ def folded(net: M) -> M:
     net = copy.deepcopy(net).eval()
     for parent in list(net.modules()):
         children = list(parent.named_children())
-        for (name, first), (next_name, second) in zip(children, children[1:], strict=False):
+        for (name, first), (next_name, second) in itertools.pairwise(children):
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 setattr(parent, name, fuse_conv_bn_eval(first, second))
                 # timm's normalisations bring their activation along
