@@ -23,7 +23,7 @@ from dualmod.localizer.decode import DecodeConfig
 from dualmod.localizer.loss import LocalizerLossConfig, localizer_losses
 from dualmod.localizer.measure import scene_scores
 from dualmod.localizer.network import LocalizerNet
-from dualmod.localizer.scenes import SceneConfig
+from dualmod.localizer.scene_config import SceneConfig
 from dualmod.localizer.targets import centre_targets
 from dualmod.localizer.train import scene_losses
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dualmod.data.augment import rgb_tensor
 from dualmod.localizer.cutouts import Cutout, Cutouts
-from dualmod.localizer.scenes import MAX_HANDS, Composer, Scene, SceneConfig
+from dualmod.localizer.scene_config import MAX_HANDS, SceneConfig
+from dualmod.localizer.scenes import Composer, Scene
 from dualmod.localizer.targets import NONE, SceneHands
 from synth.scene.photos import Photos, check_photos, list_photos
 

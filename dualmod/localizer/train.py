@@ -18,7 +18,7 @@ from dualmod.localizer.decode import DecodeConfig
 from dualmod.localizer.loss import LocalizerLossConfig, localizer_losses
 from dualmod.localizer.measure import scene_scores
 from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
-from dualmod.localizer.scenes import SceneConfig
+from dualmod.localizer.scene_config import SceneConfig
 from dualmod.localizer.targets import centre_targets
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.ranks import require_one_process

@@ -5,7 +5,8 @@ import pytest
 
 from dualmod.localizer.batches import SceneBatches, held_out_scenes, make_composer, scene_batch
 from dualmod.localizer.cutouts import Cutouts, cutout
-from dualmod.localizer.scenes import Composer, Scene, SceneConfig
+from dualmod.localizer.scene_config import SceneConfig
+from dualmod.localizer.scenes import Composer, Scene
 from dualmod.localizer.targets import HAND, IGNORED, NONE
 from synth.dataset import SampleStore
 from tests.dualmod.localizer.conftest import is_magenta, make_box_hand

@@ -13,7 +13,8 @@ from dualmod.localizer.decode import DecodeConfig
 from dualmod.localizer.localizer import Localizer
 from dualmod.localizer.loss import LocalizerLossConfig
 from dualmod.localizer.measure import scene_scores
-from dualmod.localizer.scenes import Composer, SceneConfig
+from dualmod.localizer.scene_config import SceneConfig
+from dualmod.localizer.scenes import Composer
 from dualmod.localizer.train import PretrainLocalizerConfig, main, pretrain_localizer, scene_losses
 from tests.dualmod.localizer.conftest import TINY
 
