@@ -145,7 +145,8 @@ class Composer:
         # at most about a quarter of the box lies beyond the photo's border
         low, high = region[[2, 0]].astype(float), region[[3, 1]].astype(float)
         room = 0.25 * share * self.side_px
-        centre = np.array([rng.uniform(min(a + room, b), max(b - room, a)) for a, b in zip(low, high, strict=True)])
+        ends = np.sort([low + room, high - room], 0)  # they cross where the hand is larger than the photo
+        centre = rng.uniform(*ends)
         return Placing(centre, scale, turn, bool(rng.random() < 0.5))
 
     def _arm(

@@ -60,6 +60,12 @@ def test_several_hands_hide_each_other_little_and_each_is_boxed():
     assert counts[2] > 5 and counts[3] > 5
 
 
+def test_a_hand_may_be_larger_than_the_photo_that_it_is_pasted_into():
+    for seed in range(60):
+        scene = composed(seed, hands=[0, 0, 0, 1], whole_share=1.0, min_whole_box=0.05, min_box=0.9, max_overlap=1.0)
+        assert len(scene.kind) == 3 and np.isfinite(scene.boxes_px).all()
+
+
 def test_scenes_without_hands_show_none():
     hand = make_box_hand(arm=np.full((100, 90), 255, np.uint8) - make_box_hand().hand)
     config = SceneConfig(**{**PLAIN, "hands": [1, 0, 0, 0], "arm_only_share": 1.0})
