@@ -18,6 +18,7 @@ VERBS = {
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
+    "predict": ("dualmod.predict", "find hands in photos or a video: joints as JSON, and overlays"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),
