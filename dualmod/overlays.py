@@ -16,8 +16,8 @@ TILE_PX = 192
 COLUMNS = 8
 MARGIN = 1.8
 LABEL_COLOUR = (255, 255, 255)
-LEFT_TONE, RIGHT_TONE = (0, 200, 255), (255, 150, 0)
-"""sRGB of what surrounds a left and a right hand's skeleton."""
+DARK, LIGHT = (20, 20, 20), (245, 245, 245)
+"""sRGB of what surrounds a left and a right hand's skeleton: no finger's colour is near either."""
 OVERLAY_SIDES_PX = (640, 1600)
 """Longer side of an overlay: smaller photos are enlarged, larger ones shrunk, so that lines and text can be read."""
 UNSURE_SHARE = 0.5
@@ -55,9 +55,10 @@ def overlay(
 def hands_overlay(
     image: UInt8[np.ndarray, "height width 3"], hands: Sequence[FoundHand]
 ) -> UInt8[np.ndarray, "height2 width2 3"]:
-    """An image with its hands: skeletons in finger colours on the tone of left or right, name and mean confidence.
+    """An image with its hands: skeletons in finger colours, name and mean confidence.
 
-    Unsure joints are hollow. The overlay's longer side is between 640 and 1600 px, whatever the image's.
+    Left hands stand on black, right hands on white, unsure joints are hollow. The longer side is between 640 and
+    1600 px, whatever the image's.
     """
     height, width = image.shape[:2]
     scale = float(np.clip(max(height, width), *OVERLAY_SIDES_PX)) / max(height, width)
@@ -69,8 +70,8 @@ def hands_overlay(
 
 
 def _with_hand(canvas: np.ndarray, hand: FoundHand, joints_px: Float[np.ndarray, "21 2"]) -> np.ndarray:
-    tone = LEFT_TONE if hand.handedness == LEFT else RIGHT_TONE
-    thickness = int(np.clip(np.ptp(joints_px, axis=0).max() / 90, 1, 6))
+    tone = DARK if hand.handedness == LEFT else LIGHT
+    thickness = int(np.clip(np.ptp(joints_px, axis=0).max() / 75, 1, 6))
     ends = np.rint(np.clip(joints_px, -1e4, 3e4)).astype(int)
     for parent, child in BONES:
         cv2.line(canvas, ends[parent].tolist(), ends[child].tolist(), tone, 3 * thickness + 2, cv2.LINE_AA)
@@ -81,12 +82,13 @@ def _with_hand(canvas: np.ndarray, hand: FoundHand, joints_px: Float[np.ndarray,
 
 
 def _write_label(canvas: np.ndarray, text: str, corner: np.ndarray, tone: tuple[int, int, int]) -> None:
-    """The text on a dark plate above ``corner``, moved into the canvas."""
+    """The text on a plate of the hand's tone above ``corner``, moved into the canvas."""
     height, width = canvas.shape[:2]
-    size = max(height, width) / 1100
+    size = float(np.clip(max(height, width) / 1000, 0.7, 1.2))
     (text_width, text_height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
     left = int(np.clip(corner[0], 0, max(0, width - text_width - 4)))
-    base = int(np.clip(corner[1] - below - 4, text_height + 4, max(text_height + 4, height - below - 2)))
+    base = int(np.clip(corner[1] - below - 12, text_height + 4, max(text_height + 4, height - below - 2)))
     plate = ((left, base - text_height - 4), (left + text_width + 4, base + below))
-    cv2.rectangle(canvas, *plate, (25, 25, 25), -1)
-    cv2.putText(canvas, text, (left + 2, base), cv2.FONT_HERSHEY_SIMPLEX, size, tone, 1, cv2.LINE_AA)
+    cv2.rectangle(canvas, *plate, tone, -1)
+    ink = DARK if tone == LIGHT else LIGHT
+    cv2.putText(canvas, text, (left + 2, base), cv2.FONT_HERSHEY_SIMPLEX, size, ink, 1, cv2.LINE_AA)

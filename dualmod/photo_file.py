@@ -124,7 +124,9 @@ def _header(path: Path) -> tuple[tuple[int, int], int]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit comes after
             with Image.open(path) as header:
-                return header.size, header.getexif().get(EXIF_ORIENTATION, UPRIGHT)
+                # Pillow decodes a whole PNG to look for its EXIF behind the pixels
+                is_quick = header.format != "PNG" or "exif" in header.info
+                return header.size, header.getexif().get(EXIF_ORIENTATION, UPRIGHT) if is_quick else UPRIGHT
     except Image.DecompressionBombError as error:
         raise ValueError(f"too many pixels ({error}); {LARGEST_MEGAPIXELS} megapixels at most: shrink it") from error
     except UnidentifiedImageError as error:
