@@ -27,9 +27,8 @@ class LocatedHands:
 def locate_hands(predictor: Predictor, images: Sequence[np.ndarray]) -> LocatedHands:
     """Each photo's hand: found from the whole photo, then again from a crop about it; the surer of the two stays."""
     photos = [images[i] for i in range(len(images))]
-    first = predictor.predict(
-        photos, np.concatenate([window_boxes(*photo.shape[1::-1], (1.0,), predictor.crop_margin) for photo in photos])
-    )
+    whole = [window_boxes(photo.shape[1::-1], (1.0,), predictor.crop_margin) for photo in photos]
+    first = predictor.predict(photos, np.concatenate(whole))
     second = predictor.predict(photos, _boxes(first))
     surer = second.confidence.mean(1) > first.confidence.mean(1)
     boxes_px = np.where(surer[:, None], _boxes(second), _boxes(first))

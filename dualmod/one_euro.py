@@ -56,14 +56,15 @@ class OneEuroFilter:
             unit: What a speed is measured in, in units of ``value`` (the side of the hand's box in pixels).
         """
         if self._value is None or self._speed is None:
-            self._value, self._speed = value.astype(np.float64), np.zeros(value.shape)
-            return self._value
-        keep = self._alpha(self.config.speed_cutoff_hz)
-        self._speed = keep * (value - self._value) / self.step_s + (1 - keep) * self._speed
-        length = np.linalg.norm(self._speed, axis=1, keepdims=True) / unit
-        keep = self._alpha(self.config.min_cutoff_hz + self.config.beta * length)
-        self._value = keep * value + (1 - keep) * self._value
-        return self._value
+            filtered, self._speed = value.astype(np.float64), np.zeros(value.shape)
+        else:
+            keep = self._alpha(self.config.speed_cutoff_hz)
+            self._speed = keep * (value - self._value) / self.step_s + (1 - keep) * self._speed
+            length = np.linalg.norm(self._speed, axis=1, keepdims=True) / unit
+            keep = self._alpha(self.config.min_cutoff_hz + self.config.beta * length)
+            filtered = keep * value + (1 - keep) * self._value
+        self._value = filtered
+        return filtered
 
     def _alpha(self, cutoff_hz):  # type: ignore[no-untyped-def]
         return 1 / (1 + 1 / (2 * math.pi * cutoff_hz * self.step_s))

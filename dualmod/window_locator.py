@@ -33,7 +33,7 @@ class WindowLocator:
         return [[self._find_one(image)] for image in images]
 
     def _find_one(self, image: UInt8[np.ndarray, "height width 3"]) -> HandBox:
-        windows = window_boxes(*image.shape[1::-1], self.shares, self.predictor.crop_margin)
+        windows = window_boxes(image.shape[1::-1], self.shares, self.predictor.crop_margin)
         first = self._looked_at(image, windows)
         surest = sorted(first, key=lambda hand: -hand.score)[:LOOKED_AT_AGAIN]
         second = self._looked_at(image, np.stack([hand.box_px for hand in surest]))
@@ -90,15 +90,15 @@ def open_locator(
     return WindowLocator(predictor), WINDOWS
 
 
-def window_boxes(width: int, height: int, shares: Sequence[float], margin: float) -> Float[np.ndarray, "windows 4"]:
+def window_boxes(size_px: Sequence[int], shares: Sequence[float], margin: float) -> Float[np.ndarray, "windows 4"]:
     """Boxes whose crops with ``margin`` are square windows over the whole photo.
 
     Args:
-        width: Of the photo in pixels.
-        height: Of the photo in pixels.
+        size_px: Width and height of the photo.
         shares: Side of the windows in longer sides of the photo, one layer for each.
         margin: Side of a crop over the longer side of its box.
     """
+    width, height = size_px
     layers = [share * max(width, height) for share in shares]
     boxes = [
         centred_box(np.array([x, y]), side / margin)

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +16,8 @@ from synth.config import compose_config
 from synth.conventions import JOINT_NAMES
 from tests.dualmod.disc_predictor import disc_image
 from tests.dualmod.test_predict_video import written_video
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "predict.md"
 
 
 @pytest.fixture
@@ -195,3 +199,21 @@ def test_a_video_takes_no_depth(checkpoint, tmp_path, capsys):
 def test_options_compose():
     config = compose_config("predict", PredictConfig, ["checkpoint=a", "input=*.jpg", "out=c", "one_euro.beta=0"])
     assert config.one_euro.beta == 0 and config.smooth and config.input == "*.jpg"
+
+
+def test_the_python_of_the_document_runs(checkpoint, photo, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "adapted").mkdir(parents=True)
+    checkpoint.rename("runs/adapted/model.safetensors")
+    cv2.imwrite("photo.jpg", disc_image(60, 60))
+    (block,) = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.S | re.M)
+    exec(compile(block, str(DOCUMENT), "exec"), {})
+    assert "relative" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_the_document_names_every_field_of_a_hand(run, photo, tmp_path):
+    run(f"input={photo}", "box=20,20,100,100")
+    told = json.loads((tmp_path / "out/photo.json").read_text())
+    text = DOCUMENT.read_text().replace("hands[].", "")
+    fields = {*told, *told["hands"][0]} - {"format", "file", "hands"}
+    assert sorted(field for field in fields if f"`{field}`" not in text) == []

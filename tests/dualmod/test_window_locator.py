@@ -14,7 +14,7 @@ from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 @pytest.mark.parametrize(("width", "height"), [(100, 100), (640, 480), (30, 900), (16, 16)])
 def test_windows_of_each_layer_cover_the_photo(width, height):
     for share in (1.0, 0.6, 0.35):
-        boxes = window_boxes(width, height, (share,), margin=1.6)
+        boxes = window_boxes((width, height), (share,), margin=1.6)
         side = share * max(width, height)
         seen = np.zeros((height, width), int)
         for box in boxes:
@@ -30,7 +30,7 @@ def test_windows_of_each_layer_cover_the_photo(width, height):
 
 def test_the_whole_photo_is_one_window():
     np.testing.assert_allclose(
-        window_boxes(200, 100, (1.0,), 1.6), [[99.5 - 62.5, 49.5 - 62.5, 99.5 + 62.5, 49.5 + 62.5]]
+        window_boxes((200, 100), (1.0,), 1.6), [[99.5 - 62.5, 49.5 - 62.5, 99.5 + 62.5, 49.5 + 62.5]]
     )
 
 
