@@ -22,6 +22,7 @@ VERBS = {
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
     "label-precision": ("distill.label_precision", "how right pseudo-labels are on labelled photos, step by step"),
     "adapt-localizer": ("distill.localizer", "adapt a localizer to unlabelled photographs"),
+    "predict": ("dualmod.predict", "find hands in photos or a video: joints as JSON, and overlays"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),
