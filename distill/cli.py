@@ -5,7 +5,8 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+
+from synth.version import installed_version
 
 VERBS = {
     "generate": ("synth.generate", "render a dataset: colour, depth, segmentation and labels"),
@@ -18,6 +19,7 @@ VERBS = {
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
+    "export-model": ("dualmod.export", "write a checkpoint as an ONNX file"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),
@@ -55,17 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def usage() -> str:
     """The verbs with what they do."""
     lines = ["handbridge VERB KEY=VALUE ...", "", "3D hand pose from photographs without a real label.", "", "verbs:"]
-    lines += [f"  {verb:<11} {what}" for verb, (_, what) in VERBS.items()]
+    lines += [f"  {verb:<12} {what}" for verb, (_, what) in VERBS.items()]
     lines += ["", "handbridge VERB --help lists a verb's options; handbridge --version tells the version."]
     return "\n".join(lines) + "\n"
-
-
-def installed_version() -> str:
-    """Version of the installed package."""
-    try:
-        return version("handbridge")
-    except PackageNotFoundError:
-        return "0 (not installed)"
 
 
 if __name__ == "__main__":
