@@ -84,18 +84,18 @@ def export_model(config: ExportModelConfig) -> Path:
     require_packages(f"format={config.format}")
     checkpoint = require_file(config.checkpoint, "checkpoint")
     graph = graph_of(load_network(checkpoint), depth=config.depth)
-    is_int8 = config.precision == "int8"
-    count = config.calibration_images
-    calibration = calibration_inputs(graph, config.calibration, count) if is_int8 else ()
+    calibration = None
+    if config.precision == "int8":
+        calibration = calibration_inputs(graph, config.calibration, config.calibration_images)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "fp32.onnx"
         write_onnx(graph, made, opset=config.opset)
         measured = _checked_fp32(graph, made)
-        if is_int8:
+        if calibration is not None:
             quantised = Path(folder) / "int8.onnx"
             quantise(made, quantised, dict(zip(graph.INPUTS, calibration, strict=True)))
             made, measured = quantised, _checked_int8(graph, quantised)
-            measured["calibration_images"] = len(calibration[0])
+            measured["calibration_images"] = len(next(iter(calibration)))
         annotate(made, {**_notes(config, graph, checkpoint), **measured})
         require_writable(out.parent, need_bytes=made.stat().st_size)
         with written_atomically(out) as partial:
