@@ -5,7 +5,8 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+
+from synth.version import installed_version
 
 VERBS = {
     "generate": ("synth.generate", "render a dataset: colour, depth, segmentation and labels"),
@@ -23,6 +24,7 @@ VERBS = {
     "label-precision": ("distill.label_precision", "how right pseudo-labels are on labelled photos, step by step"),
     "adapt-localizer": ("distill.localizer", "adapt a localizer to unlabelled photographs"),
     "predict": ("dualmod.predict", "find hands in photos or a video: joints as JSON, and overlays"),
+    "export-model": ("dualmod.export", "write a checkpoint as an ONNX file"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),
@@ -64,14 +66,6 @@ def usage() -> str:
     lines += [f"  {verb:<{width}} {what}" for verb, (_, what) in VERBS.items()]
     lines += ["", "handbridge VERB --help lists a verb's options; handbridge --version tells the version."]
     return "\n".join(lines) + "\n"
-
-
-def installed_version() -> str:
-    """Version of the installed package."""
-    try:
-        return version("handbridge")
-    except PackageNotFoundError:
-        return "0 (not installed)"
 
 
 if __name__ == "__main__":
