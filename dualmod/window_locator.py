@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,7 +13,9 @@ from dualmod.predictor import Predictor
 
 WINDOW_SHARES = (1.0, 0.6, 0.35)
 """Sides of the windows in longer sides of the photo; neighbours overlap by half."""
-LOOKED_AT_AGAIN = 2
+LARGE_WINDOW_BONUS = 0.3
+"""A hand found in a window of share s competes with its confidence times s to this power: there are many small windows,
+and the surest of many is surer by chance. On 60 renders, whole and pasted into photos, 0.15 to 0.5 serve alike."""
 
 GIVEN, LOCALIZER, WINDOWS = "given", "localizer", "windows"
 """Where a box comes from."""
@@ -21,8 +24,8 @@ GIVEN, LOCALIZER, WINDOWS = "given", "localizer", "windows"
 class WindowLocator:
     """The one hand of each photo, found by the pose network itself: it looks at a pyramid of windows.
 
-    The surest predictions are looked at again from their own joints, as adaptation does (``distill.locate``); the
-    surest of all stays. It always finds something: a low score is the sign that there is no hand.
+    The surest prediction of each layer is looked at again from its own joints, as adaptation does (``distill.locate``);
+    the surest of all stays. It always finds something: a low score is the sign that there is no hand.
     """
 
     def __init__(self, predictor: Predictor, shares: Sequence[float] = WINDOW_SHARES) -> None:
@@ -33,13 +36,17 @@ class WindowLocator:
         return [[self._find_one(image)] for image in images]
 
     def _find_one(self, image: UInt8[np.ndarray, "height width 3"]) -> HandBox:
-        windows = window_boxes(image.shape[1::-1], self.shares, self.predictor.crop_margin)
-        first = self._looked_at(image, windows)
-        surest = sorted(first, key=lambda hand: -hand.score)[:LOOKED_AT_AGAIN]
-        second = self._looked_at(image, np.stack([hand.box_px for hand in surest]))
-        return max([*second, *surest], key=lambda hand: hand.score)
+        layers = [window_boxes(image.shape[1::-1], (share,), self.predictor.crop_margin) for share in self.shares]
+        found = iter(self._looked_at(image, np.concatenate(layers)))
+        first = [max(islice(found, len(layer)), key=_score) for layer in layers]
+        second = self._looked_at(image, np.stack([hand.box_px for hand in first]))
+        bonus = [share**LARGE_WINDOW_BONUS for share in self.shares]
+        rated = zip([*first, *second], [*bonus, *bonus], strict=True)
+        return max(rated, key=lambda pair: pair[0].score * pair[1])[0]
 
-    def _looked_at(self, image: UInt8[np.ndarray, "height width 3"], boxes_px: Float[np.ndarray, "n 4"]):
+    def _looked_at(
+        self, image: UInt8[np.ndarray, "height width 3"], boxes_px: Float[np.ndarray, "n 4"]
+    ) -> list[HandBox]:
         found = self.predictor.predict([image] * len(boxes_px), boxes_px)
         rows = zip(found.joints_px, found.confidence, found.right_probability, strict=True)
         return [HandBox(joints_box(j), float(c.mean()), float(r)) for j, c, r in rows]
@@ -112,6 +119,10 @@ def window_boxes(size_px: Sequence[int], shares: Sequence[float], margin: float)
 def centred_box(centre_px: Float[np.ndarray, "2"], side_px: float) -> Float[np.ndarray, "4"]:
     """The square box about a point."""
     return np.concatenate([centre_px - side_px / 2, centre_px + side_px / 2])
+
+
+def _score(hand: HandBox) -> float:
+    return hand.score
 
 
 def _centres(extent_px: int, side_px: float) -> Float[np.ndarray, "windows"]:

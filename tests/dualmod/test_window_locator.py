@@ -1,6 +1,7 @@
 """Windows cover every photo, and the locator finds the disc wherever it is."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -45,13 +46,21 @@ def test_a_small_hand_is_found_anywhere(place):
     assert hands[0].right_probability == (0.9 if place[0] < 160 else 0.1)
 
 
-def test_the_surest_of_all_looks_stays():
-    image = disc_image(200, 60, radius=12, size=(320, 240))
-    predictor = DiscPredictor()
-    (hand,) = WindowLocator(predictor).find([image])[0]
-    boxes = np.concatenate(predictor.boxes)
-    looks = predictor.predict([image] * len(boxes), boxes).confidence.mean(1)
-    assert hand.score == pytest.approx(max(looks))
+def test_the_surest_stays_and_large_windows_have_a_bonus():
+    """Two layers see the same; the layer of small windows is surer by little, then by much."""
+    image, sides = np.zeros((240, 240, 3), np.uint8), []
+    for surer in (1.05, 2.0):
+
+        class Layered(DiscPredictor):
+            def predict(self, images, boxes_px, handedness=None):
+                found = super().predict(images, boxes_px, handedness)
+                is_small = (boxes_px[:, 2] - boxes_px[:, 0]) * self.crop_margin < 200
+                return replace(found, confidence=np.where(is_small, 0.1 * surer, 0.1)[:, None] * np.ones(21))  # noqa: B023
+
+        ((hand,),) = WindowLocator(Layered(), (1.0, 0.5)).find([image])
+        sides.append(hand.box_px[2] - hand.box_px[0])
+        assert hand.score == pytest.approx(0.1 if surer < 1.2 else 0.2)
+    assert sides[0] > 1.9 * sides[1]
 
 
 def test_a_given_box_is_taken_as_it_is_and_refused_outside():
