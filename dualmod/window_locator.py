@@ -91,7 +91,7 @@ def open_locator(
     if box_px is not None:
         return GivenBox(box_px), GIVEN
     if localizer:
-        from dualmod.localizer import Localizer  # type: ignore[import-not-found]  # only who gives one needs it
+        from dualmod.localizer.localizer import Localizer  # only who gives one needs it
 
         return Localizer.load(localizer, device), LOCALIZER
     return WindowLocator(predictor), WINDOWS

@@ -75,7 +75,7 @@ def test_the_options_choose_the_locator(monkeypatch):
     predictor = DiscPredictor()
     loaded = []
     trained = SimpleNamespace(load=lambda path, device: loaded.append((path, device)) or "trained")
-    monkeypatch.setitem(sys.modules, "dualmod.localizer", SimpleNamespace(Localizer=trained))
+    monkeypatch.setitem(sys.modules, "dualmod.localizer.localizer", SimpleNamespace(Localizer=trained))
     options = {"box_px": None, "localizer": "", "device": "cpu"}
     assert open_locator(predictor, **options | {"localizer": "a.safetensors"}) == ("trained", "localizer")
     assert loaded == [("a.safetensors", "cpu")]
