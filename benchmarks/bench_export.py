@@ -50,10 +50,13 @@ Rows = dict[str, Callable[[], object]]
 
 
 def laptop_checkpoint(folder: Path) -> Path:
-    """The laptop's network before training."""
+    """The laptop's network before training; its head is made small, or depths would be far larger than trained ones."""
+    torch.manual_seed(0)
     config = compose_config("pretrain", PretrainConfig, ["data=d", "out=o"])
-    path = folder / "model.safetensors"
-    save_network(path, DualModalityNet(config.network), {"hand_model": "none"})
+    path, net = folder / "model.safetensors", DualModalityNet(config.network)
+    with torch.no_grad():
+        net.decoder.head.weight.mul_(0.05)
+    save_network(path, net, {"hand_model": "none"})
     return path
 
 

@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
@@ -15,6 +14,7 @@ from dualmod.deploy.onnx_file import OnnxNetwork
 from synth.conventions import JOINT_NAMES
 from synth.dataset.shards import file_sha256
 
+onnx = pytest.importorskip("onnx")
 BATCHES = (1, 5)
 
 
