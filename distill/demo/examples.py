@@ -1,0 +1,43 @@
+"""Pictures to try the page with: hands of our own generator, since photographs of people are not ours to ship."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from synth.dataset.maker import SampleMaker
+from synth.dataset.sample import HandSample
+from synth.generate import GenerateConfig, maker_settings
+from synth.scene.scene import SceneOptions
+
+SIDE_PX = 448
+SEED = 2023
+"""Of no meaning; examples are the first renders of this seed that show a hand whole."""
+LEAST_VISIBLE = 17
+MOST_DRAWN = 60
+
+
+def rendered_examples(folder: Path, count: int) -> list[Path]:
+    """``count`` rendered hands as PNG files in ``folder``, half of them as left hands.
+
+    A picture is taken in turn if most of its joints are seen and all lie inside it, as in a photo one would take.
+    """
+    if not count:
+        return []
+    plain = SceneOptions(photo_edge_share=0, occluder_share=0, second_hand_share=0)
+    maker = SampleMaker(maker_settings(GenerateConfig(out=str(folder), image_size=SIDE_PX, scene=plain)), SEED)
+    files: list[Path] = []
+    for sample in maker.samples(0, MOST_DRAWN):
+        if _is_whole(sample):
+            file = folder / f"render-{sample.index:02d}.png"
+            image = sample.rgb[:, ::-1] if len(files) % 2 else sample.rgb
+            cv2.imwrite(str(file), np.ascontiguousarray(image[..., ::-1]))
+            files.append(file)
+        if len(files) == count:
+            break
+    return files
+
+
+def _is_whole(sample: HandSample) -> bool:
+    inside = (sample.joints_px >= 0).all() and (sample.joints_px < SIDE_PX).all()
+    return bool(inside and sample.visible.sum() >= LEAST_VISIBLE)
