@@ -11,16 +11,18 @@ from synth.generate import GenerateConfig, maker_settings
 from synth.scene.scene import SceneOptions
 
 SIDE_PX = 448
-SEED = 2023
-"""Of no meaning; examples are the first renders of this seed that show a hand whole."""
+SEED = 7
+"""Chosen by eye among a few; of its renders the first that qualify are taken."""
 LEAST_VISIBLE = 17
+LEAST_BRIGHTNESS = 70
 MOST_DRAWN = 60
 
 
 def rendered_examples(folder: Path, count: int) -> list[Path]:
     """``count`` rendered hands as PNG files in ``folder``, half of them as left hands.
 
-    A picture is taken in turn if most of its joints are seen and all lie inside it, as in a photo one would take.
+    A picture is taken in turn if it is not dark, all joints lie inside it and most are seen, as in a photo that one
+    would take on purpose.
     """
     if not count:
         return []
@@ -28,7 +30,7 @@ def rendered_examples(folder: Path, count: int) -> list[Path]:
     maker = SampleMaker(maker_settings(GenerateConfig(out=str(folder), image_size=SIDE_PX, scene=plain)), SEED)
     files: list[Path] = []
     for sample in maker.samples(0, MOST_DRAWN):
-        if _is_whole(sample):
+        if _is_on_purpose(sample):
             file = folder / f"render-{sample.index:02d}.png"
             image = sample.rgb[:, ::-1] if len(files) % 2 else sample.rgb
             cv2.imwrite(str(file), np.ascontiguousarray(image[..., ::-1]))
@@ -38,6 +40,6 @@ def rendered_examples(folder: Path, count: int) -> list[Path]:
     return files
 
 
-def _is_whole(sample: HandSample) -> bool:
+def _is_on_purpose(sample: HandSample) -> bool:
     inside = (sample.joints_px >= 0).all() and (sample.joints_px < SIDE_PX).all()
-    return bool(inside and sample.visible.sum() >= LEAST_VISIBLE)
+    return bool(inside and sample.visible.sum() >= LEAST_VISIBLE and sample.rgb.mean() >= LEAST_BRIGHTNESS)

@@ -1,6 +1,7 @@
 """The page on a port of this machine: no analytics, nothing loaded from elsewhere, and no photograph kept."""
 
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -40,6 +41,22 @@ def take_port(host: str, port: int) -> socket.socket:
             f"port={port} on host={host} cannot be listened on ({error.strerror or error}); "
             f"choose another: port={port + 1 if 0 < port < 65535 else 7860}, or port=0 for any that is free"
         ) from error
+
+
+@contextmanager
+def until_stopped() -> Iterator[None]:
+    """Ctrl+C and SIGTERM end the block alike, so that what surrounds it can clean up."""
+
+    def stop(number: int, _: Any) -> None:
+        raise KeyboardInterrupt
+
+    kept = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:  # uvicorn raises the signal that stopped it once more when it is done
+        return
+    finally:
+        signal.signal(signal.SIGTERM, kept)
 
 
 @contextmanager

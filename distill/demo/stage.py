@@ -8,7 +8,7 @@ from distill.demo.examples import rendered_examples
 from distill.demo.hands import two_looks
 from distill.demo.look import Networks
 from distill.demo.page import part
-from distill.demo.serve import make_server, quiet_gradio, take_port
+from distill.demo.serve import make_server, quiet_gradio, take_port, until_stopped
 from dualmod.predictor import Predictor
 from synth.config import check, option, required, stage_main
 from synth.files import require_file
@@ -45,14 +45,12 @@ def demo(cfg: DemoConfig) -> None:
     for key in ("checkpoint", "before"):
         if getattr(cfg, key):
             require_file(getattr(cfg, key), key)
-    with quiet_gradio() as folder:
+    with until_stopped(), quiet_gradio() as folder:
         for module in OPTIONAL_PARTS:
             part(module)
         networks = load_networks(cfg)
         with take_port(cfg.host, cfg.port) as listening:
-            examples = folder / "rendered"
-            examples.mkdir()
-            server = make_server(networks, rendered_examples(examples, cfg.examples))
+            server = make_server(networks, rendered_examples(folder, cfg.examples))
             shown = "localhost" if cfg.host in ("127.0.0.1", "0.0.0.0") else cfg.host
             sys.stdout.write(f"open http://{shown}:{listening.getsockname()[1]}/ in a browser; stop with Ctrl+C\n")
             sys.stdout.flush()
