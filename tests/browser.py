@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,21 +19,20 @@ PATIENCE_MS = 300_000
 
 
 @contextmanager
-def chromium(profile: Path) -> Iterator[Any]:
-    """A browser context of playwright in ``profile``, a new folder."""
+def chromium() -> Iterator[Any]:
+    """A browser context of playwright with a profile of its own that is deleted afterwards."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
     program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip("no Chromium on the PATH; install the package chromium, or name it: CHROMIUM=FILE")
     with playwright.sync_playwright() as started:
-        context = started.chromium.launch_persistent_context(
-            profile, executable_path=program, args=list(FLAGS), headless=True, timeout=PATIENCE_MS
-        )
-        context.set_default_timeout(PATIENCE_MS)
+        browser = started.chromium.launch(executable_path=program, args=list(FLAGS), headless=True, timeout=PATIENCE_MS)
         try:
+            context = browser.new_context()
+            context.set_default_timeout(PATIENCE_MS)
             yield context
         finally:
-            context.close()
+            browser.close()
 
 
 def new_page(context: Any, width: int, height: int = 900) -> tuple[Any, list[str]]:

@@ -69,9 +69,10 @@ def _inputs(gr: Any) -> tuple[Any, ...]:
         label="Photograph", sources=["upload", "webcam", "clipboard"], type="filepath", image_mode=None, height=340,
         elem_id="photo", buttons=["fullscreen"], placeholder="Drop a photograph of a hand here, or click to choose one",
     )  # fmt: skip
-    hand = gr.Radio(
-        [(HAND_NAMES[name], name) for name in GIVEN_HANDS], value=UNKNOWN, label="Which hand", elem_id="hand"
-    )
+    # as it came: what is wrong with a file is said on the page, not in a pop-up
+    photo.preprocess = lambda payload: payload.path if payload else None
+    names = [(HAND_NAMES[name], name) for name in GIVEN_HANDS]
+    hand = gr.Radio(names, value=UNKNOWN, label="Which hand", elem_id="hand")
     box = gr.Textbox(
         label="Where the hand is", elem_id="box", max_lines=1, placeholder="found by itself",
         info="To say it yourself, click two opposite corners in the photograph, or type x0, y0, x1, y1 in pixels.",
@@ -138,16 +139,16 @@ def _wire(gr: Any, networks: Networks, given: tuple[Any, ...], shown: dict[str, 
 
 def _answer(gr: Any, networks: Networks, shown: dict[str, Any], path: str | None, *, box: str, hand: str) -> Answer:
     """New values of the right side's parts."""
+
+    def without_results(text: str) -> Answer:
+        return {shown["state"]: gr.update(value=text, visible=True), shown["results"]: gr.update(visible=False)}
+
     if path is None:
-        return {
-            shown["state"]: gr.update(value=words.welcome(), visible=True),
-            shown["results"]: gr.update(visible=False),
-        }
+        return without_results(words.welcome())
     try:
         looked = look(networks, path, box=box or "", hand=hand)
     except ValueError as error:
-        told = gr.update(value=words.trouble(str(error)), visible=True)
-        return {shown["state"]: told, shown["results"]: gr.update(visible=False)}
+        return without_results(words.trouble(str(error)))
     start = time.perf_counter()
     values = _values(looked)
     seconds = {**looked.seconds, "draw": time.perf_counter() - start}

@@ -34,8 +34,8 @@ def report(evaluated: Write, tmp_path: Path) -> Path:
     return transfer(TransferConfig(runs=runs, out=str(tmp_path / "report.html"), gallery=1, bootstrap=50))
 
 
-def test_the_report_fits_a_desk_and_a_phone(report: Path, tmp_path: Path) -> None:
-    with chromium(tmp_path / "profile") as context:
+def test_the_report_fits_a_desk_and_a_phone(report: Path) -> None:
+    with chromium() as context:
         for width in (1280, 390):
             page, errors = new_page(context, width)
             page.goto(report.as_uri())
