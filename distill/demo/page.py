@@ -84,18 +84,18 @@ def _inputs(gr: Any) -> tuple[Any, ...]:
 def _outputs(gr: Any, *, two: bool) -> dict[str, Any]:
     """The parts of the right side by name; those of the network before adaptation where there are two."""
 
-    def picture(label: str, name: str, height: int) -> Any:
+    def picture(label: str, name: str, height: int, min_width: int = 140) -> Any:
         return gr.Image(
             label=label, elem_id=name, height=height, interactive=False, format="png", buttons=["fullscreen"],
-            min_width=140, alt_text=label,
+            min_width=min_width, alt_text=label,
         )  # fmt: skip
 
     shown: dict[str, Any] = {"state": gr.HTML(words.welcome(), elem_id="state")}
     with gr.Column(visible=False) as results:
         with gr.Row():
-            shown["overlay"] = picture("Adapted" if two else "Skeleton", "overlay", 400)
+            shown["overlay"] = picture("Adapted" if two else "Skeleton", "overlay", 400, min_width=260)
             if two:
-                shown["overlay_before"] = picture("Before adaptation", "overlay-before", 400)
+                shown["overlay_before"] = picture("Before adaptation", "overlay-before", 400, min_width=260)
         with gr.Row():
             shown["depth"] = picture("Depth", "depth", 200)
             shown["mask"] = picture("Hand mask", "mask", 200)
@@ -122,6 +122,10 @@ def _wire(gr: Any, networks: Networks, given: tuple[Any, ...], shown: dict[str, 
     def new_photo(path: str | None, chosen_hand: str) -> Answer:
         return {**run(path, chosen_hand, ""), box: "", corner: None}
 
+    def once_given(path: str | None, chosen_hand: str, clicked_box: str) -> Answer:
+        # after the first of two clicks there is no box yet, and gradio wants one value at least
+        return run(path, chosen_hand, clicked_box) if clicked_box else {shown["state"]: gr.update()}
+
     def click(event: gr.SelectData, first: Any) -> Answer:  # type: ignore[name-defined]
         at = tuple(event.index)
         if first is None:
@@ -132,7 +136,7 @@ def _wire(gr: Any, networks: Networks, given: tuple[Any, ...], shown: dict[str, 
     listen = {"show_progress_on": [shown["state"]], "api_visibility": "private"}
     photo.change(new_photo, [photo, hand], [*outputs, box, corner], **listen)
     photo.select(click, [corner], [corner, box], show_progress="hidden", api_visibility="private").then(
-        lambda path, which, where: run(path, which, where) if where else {}, [photo, hand, box], outputs, **listen
+        once_given, [photo, hand, box], outputs, **listen
     )
     gr.on([again.click, box.submit, hand.input], run, [photo, hand, box], outputs, **listen)
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from distill.demo.look import Looked
 from dualmod.predictor import HandEstimates
 from synth.conventions import LEFT, RIGHT
-from synth.draw import draw_skeleton
+from synth.draw import MAX_PLACE_PX, draw_skeleton
 
 SHOWN_SIDE_PX = 1024
 MAP_SIDE_PX = 320
@@ -51,14 +51,14 @@ def mask_picture(estimates: HandEstimates, row: int = 0) -> UInt8[np.ndarray, "s
 
 
 def _draw_box(canvas: np.ndarray, box: np.ndarray, name: str, thickness: int) -> None:
-    corners = [(round(float(np.clip(x, -1e5, 1e5))), round(float(np.clip(y, -1e5, 1e5)))) for x, y in box.reshape(2, 2)]
-    cv2.rectangle(canvas, *corners, RIM_COLOUR, thickness + 2, cv2.LINE_AA)
-    cv2.rectangle(canvas, *corners, BOX_COLOUR, max(1, thickness // 2), cv2.LINE_AA)
+    x0, y0, x1, y1 = (round(float(edge)) for edge in np.clip(box, -MAX_PLACE_PX, MAX_PLACE_PX))
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), RIM_COLOUR, thickness + 2, cv2.LINE_AA)
+    cv2.rectangle(canvas, (x0, y0), (x1, y1), BOX_COLOUR, max(1, thickness // 2), cv2.LINE_AA)
     size, stroke = thickness * TAG_SCALE, max(1, thickness // 2)
     (width, height), _ = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, size, stroke)
     pad = 2 * thickness
-    left = min(max(0, corners[0][0]), max(0, canvas.shape[1] - width - 2 * pad))
-    top = min(max(0, corners[0][1] - height - 2 * pad), max(0, canvas.shape[0] - height - 2 * pad))
+    left = min(max(0, x0), max(0, canvas.shape[1] - width - 2 * pad))
+    top = min(max(0, y0 - height - 2 * pad), max(0, canvas.shape[0] - height - 2 * pad))
     cv2.rectangle(canvas, (left, top), (left + width + 2 * pad, top + height + 2 * pad), RIM_COLOUR, -1)
     place = (left + pad, top + height + pad)
     cv2.putText(canvas, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, BOX_COLOUR, stroke, cv2.LINE_AA)

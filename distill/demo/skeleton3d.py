@@ -10,9 +10,10 @@ from synth.draw import finger_colour
 
 NEUTRAL = "#8a93a3"
 """Legible on white and on black."""
+GRID = "#aab2bf"
 LEAST_REACH_CM = 6.0
 AXES = (("x", "right, cm"), ("y", "away, cm"), ("z", "up, cm"))
-EYE = {"x": 0.35, "y": -1.75, "z": 0.45}
+EYE = {"x": 0.4, "y": -2.0, "z": 0.5}
 """Seen from the camera's side, a little from the right and from above."""
 
 
@@ -31,9 +32,8 @@ def figure(after: Float[np.ndarray, "21 3"], before: Float[np.ndarray, "21 3"] |
         f"{name}axis": {
             "title": {"text": title, "font": {"size": 11}},
             "range": [float(at - reach), float(at + reach)],
-            "showbackground": True,
-            "backgroundcolor": "rgba(138,147,163,0.10)",
-            "gridcolor": "rgba(138,147,163,0.55)",
+            "showbackground": False,
+            "gridcolor": GRID,
             "zeroline": False,
             "tickfont": {"size": 9},
             "nticks": 5,

@@ -72,6 +72,7 @@ def test_an_uploaded_picture_comes_back_with_its_skeleton(address: str, render: 
             == ["scatter3d"] * 6
         )
         assert "time by part" in page.locator("#numbers").inner_text()
+        check_two_clicks_are_a_box(page)
         check_a_useless_file_is_refused_in_words(page, tmp_path)
         page.set_viewport_size({"width": 390, "height": 800})
         assert sideways_px(page) == 0
@@ -85,6 +86,18 @@ def check_skeleton_is_on(uploaded: Path, shown: np.ndarray) -> None:
     original = cv2.resize(cv2.imread(str(uploaded)), shown.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     changed = np.abs(shown.astype(int) - original).max(-1) > 40
     assert 0.0005 < changed.mean() < 0.3
+
+
+def check_two_clicks_are_a_box(page: Any) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1600})
+    place = page.locator("#photo img").first.bounding_box()
+    for share, then in ((0.25, "now click the opposite corner"), (0.75, "found by itself")):
+        page.mouse.click(place["x"] + share * place["width"], place["y"] + share * place["height"])
+        page.get_by_placeholder(then).wait_for()
+    page.get_by_text("the box given").wait_for()
+    corners = [float(part) for part in page.locator("#box").locator("input, textarea").first.input_value().split(",")]
+    assert corners == pytest.approx([80, 80, 240, 240], abs=4)
+    assert not page.get_by_text("Error", exact=True).count()
 
 
 def check_a_useless_file_is_refused_in_words(page: Any, folder: Path) -> None:
