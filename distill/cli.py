@@ -28,6 +28,7 @@ VERBS = {
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),
+    "demo": ("distill.demo", "a page in a browser: skeleton, depth, mask and joints in 3D"),
     "doctor": ("distill.doctor", "say what is missing on this machine and the line that mends it"),
 }
 """Verb -> module (imported when it is called, so that help is quick) and what it does."""
