@@ -2,44 +2,33 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from distill.locate import locate_hands
+from dualmod.locator import HandBox, Locator
 from dualmod.predictor import Predictor
 
 LEAST_BOX_PX = 4
+MOST_HANDS = 4
 NUMBER = r"[-+]?\d+(?:\.\d+)?"
 
 
-@dataclass(frozen=True)
-class FoundHand:
-    """One hand of a photograph.
-
-    Attributes:
-        box_px: Box of its joints, x0, y0, x1, y1 in pixels of the photo; may reach beyond the photo.
-        score: How surely it is a hand, in the finder's own measure.
-    """
-
-    box_px: Float[np.ndarray, "4"]
-    score: float
-
-
-HandsOf = Callable[[UInt8[np.ndarray, "height width 3"]], list[FoundHand]]
+HandsOf = Callable[[UInt8[np.ndarray, "height width 3"]], list[HandBox]]
 """Finds the hands of an RGB photo, surest first; an empty list where there is none."""
 
 
-def two_looks(predictor: Predictor) -> HandsOf:
-    """A finder that needs the pose network alone: it looks at the whole photo, then at what it took for the hand.
+def sure_hands(predictor: Predictor, locator: Locator) -> HandsOf:
+    """The hands of a locator; the score of each is the mean confidence of its joints."""
 
-    It always finds one hand; its score is the mean confidence of the joints, for the caller to set a least one.
-    """
-
-    def hands_of(image: np.ndarray) -> list[FoundHand]:
-        boxes_px = locate_hands(predictor, [image]).boxes_px
-        return [FoundHand(boxes_px[0], float(predictor.predict([image], boxes_px).confidence.mean()))]
+    def hands_of(image: np.ndarray) -> list[HandBox]:
+        found = locator.find([image])[0][:MOST_HANDS]
+        if not found:
+            return []
+        seen = predictor.predict([image] * len(found), np.stack([hand.box_px for hand in found]))
+        scored = [replace(h, score=float(c.mean())) for h, c in zip(found, seen.confidence, strict=True)]
+        return sorted(scored, key=lambda hand: -hand.score)
 
     return hands_of
 

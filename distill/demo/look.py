@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from distill.demo.hands import FoundHand, HandsOf, box_from_text
+from distill.demo.hands import HandsOf, box_from_text
 from distill.demo.photo import Photo, read_photo
 from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift
+from dualmod.locator import HandBox
 from dualmod.predictor import HandEstimates, Predictor
 from synth.conventions import LEFT, RIGHT, ROOT_JOINT, UNKNOWN
 
@@ -50,7 +51,7 @@ class Looked:
     """
 
     photo: Photo
-    hands: list[FoundHand]
+    hands: list[HandBox]
     after: HandEstimates
     before: HandEstimates | None
     seconds: dict[str, float]
@@ -91,7 +92,7 @@ def look(networks: Networks, path: str | Path, *, box: str = "", hand: str = UNK
         photo = read_photo(path)
     given = box_from_text(box, photo.width, photo.height)
     with watch.part("locate"):
-        hands = _found(networks, photo) if given is None else [FoundHand(photo.shrink(given), 1.0)]
+        hands = _found(networks, photo) if given is None else [HandBox(photo.shrink(given), 1.0, 0.5)]
     images, boxes_px = [photo.image] * len(hands), np.stack([h.box_px for h in hands])
     handedness = [hand] * len(hands)
     with watch.part("network"):
@@ -103,7 +104,7 @@ def look(networks: Networks, path: str | Path, *, box: str = "", hand: str = UNK
     return Looked(photo, hands, after, before, watch.seconds, given is not None)
 
 
-def _found(networks: Networks, photo: Photo) -> list[FoundHand]:
+def _found(networks: Networks, photo: Photo) -> list[HandBox]:
     hands = networks.hands_of(photo.image)
     sure = [hand for hand in hands if hand.score >= networks.least_score]
     if not sure:

@@ -1,6 +1,5 @@
 """A photograph as a user hands it over: refused in plain words, or read and brought to a size to work with."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +7,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.data.images import read_image, shrunk
-from synth.optional import import_optional, install_extra
+from dualmod import photo_file
+from dualmod.data.images import shrunk
 
 MAX_SIDE_PX = 2048
 """Longer side that the networks crop from: a hand of a tenth of it still fills their input."""
-MAX_PIXELS = 150_000_000
-"""Decoded, that many take half a gigabyte; no phone's photo has more."""
-LEAST_SIDE_PX = 16
 
 
 @dataclass(frozen=True)
@@ -45,40 +41,18 @@ class Photo:
 
 
 def read_photo(path: str | Path) -> Photo:
-    """A file that a browser sent, turned as its EXIF says; grey, 16-bit and transparent images are converted.
+    """A file that a browser sent, upright; grey, 16-bit and transparent images are converted.
 
     Raises:
         ValueError: in words for a page, when it is no image, is cut short, is too large or too small.
     """
-    if _too_many_pixels(path):
-        raise ValueError(
-            f"This image has more than {MAX_PIXELS / 1e6:.0f} million pixels. Shrink it first, or cut the hand out: "
-            f"the network sees a small crop in any case."
-        )
     try:
-        image = read_image(path)
+        image = photo_file.read_photo(Path(path)).pixels
     except (ValueError, cv2.error) as error:
-        raise ValueError(
-            "This file cannot be read as an image. Give a JPEG, PNG or WebP file that other programs open."
-        ) from error
+        reason = str(error).replace(f"image {path}", "the image")  # a page names no file of its server
+        raise ValueError(f"This photo is of no use here: {reason}.") from error
     height, width = image.shape[:2]
-    if min(height, width) < LEAST_SIDE_PX:
-        raise ValueError(
-            f"This image is {width} x {height} px; a hand cannot be made out in less than {LEAST_SIDE_PX} px a side."
-        )
     small = shrunk(image, MAX_SIDE_PX)
-    if min(small.shape[:2]) < LEAST_SIDE_PX:
+    if min(small.shape[:2]) < photo_file.SMALLEST_SIDE_PX:
         raise ValueError(f"This image is {width} x {height} px, far too narrow for a hand; cut the hand out of it.")
     return Photo(small, width, height)
-
-
-def _too_many_pixels(path: str | Path) -> bool:
-    """Whether a file's header announces more than ``MAX_PIXELS``, without decoding any; False when nothing is told."""
-    pillow = import_optional("PIL.Image", wanted_by="handbridge demo", mend=install_extra("demo"))
-    try:
-        with warnings.catch_warnings(action="ignore"), pillow.open(path) as opened:
-            return opened.width * opened.height > MAX_PIXELS
-    except pillow.DecompressionBombError:  # its own limit, above ours, is met while it opens the file
-        return True
-    except (OSError, ValueError, SyntaxError):
-        return False

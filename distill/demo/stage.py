@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.demo.examples import rendered_examples
-from distill.demo.hands import two_looks
+from distill.demo.hands import sure_hands
 from distill.demo.look import Networks
 from distill.demo.page import part
 from distill.demo.serve import make_server, quiet_gradio, take_port, until_stopped
 from dualmod.predictor import Predictor
+from dualmod.window_locator import open_locator
 from synth.config import check, option, required, stage_main
 from synth.files import require_file
 
-OPTIONAL_PARTS = ("gradio", "plotly", "PIL.Image")
+OPTIONAL_PARTS = ("gradio", "plotly")
 
 
 @dataclass
@@ -21,6 +22,7 @@ class DemoConfig:
     """Show in a browser what a network sees in a photograph: skeleton, depth, mask and the joints in 3D."""
 
     checkpoint: str = required("model.safetensors of the network to show")
+    localizer: str = option("", "model.safetensors of pretrain-localizer; empty: the network itself looks for a hand")
     before: str = option("", "model.safetensors of the network before adaptation, to show both side by side")
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 lets in everyone who reaches this machine")
     port: int = option(7860, "port to listen on; 0 takes any that is free")
@@ -42,7 +44,7 @@ def demo(cfg: DemoConfig) -> None:
         FileNotFoundError: when a checkpoint is missing.
         ValueError: when a checkpoint is none, the port is taken, or the extra ``demo`` is not installed.
     """
-    for key in ("checkpoint", "before"):
+    for key in ("checkpoint", "before", "localizer"):
         if getattr(cfg, key):
             require_file(getattr(cfg, key), key)
     with until_stopped(), quiet_gradio() as folder:
@@ -66,7 +68,8 @@ def load_networks(cfg: DemoConfig) -> Networks:
     """
     after = Predictor.load(Path(cfg.checkpoint), cfg.device)
     before = Predictor.load(Path(cfg.before), cfg.device) if cfg.before else None
-    return Networks(after, before, two_looks(after), cfg.least_score)
+    locator, _ = open_locator(after, box_px=None, localizer=cfg.localizer, device=cfg.device)
+    return Networks(after, before, sure_hands(after, locator), cfg.least_score)
 
 
 main = stage_main("demo", DemoConfig, demo)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from distill.demo.hands import box_from_text, box_text, two_looks
-from distill.locate import locate_hands
+from distill.demo.hands import box_from_text, box_text, sure_hands
 from dualmod.checkpoint import choose_device
+from dualmod.locator import HandBox
 from dualmod.network.model import DualModalityNet
 from dualmod.predictor import Predictor
 
@@ -42,10 +42,18 @@ def test_two_clicks_are_a_box_that_can_be_read_back() -> None:
     assert box is not None and box.tolist() == [20, 12, 150, 81]
 
 
-def test_two_looks_find_the_hand_of_locate_hands_and_score_it_by_its_joints(tiny_net: DualModalityNet) -> None:
+def test_hands_are_those_of_the_locator_rated_by_their_joints(tiny_net: DualModalityNet) -> None:
     predictor = Predictor(tiny_net, choose_device("cpu"))
     photo = np.random.default_rng(0).integers(0, 255, (90, 140, 3), dtype=np.uint8)
-    (found,) = two_looks(predictor)(photo)
-    expected = locate_hands(predictor, [photo]).boxes_px
-    assert np.allclose(found.box_px, expected[0])
-    assert found.score == pytest.approx(predictor.predict([photo], expected).confidence[0].mean())
+    boxes = [HandBox(np.array(box, float), 0.5, 0.5) for box in ([10, 10, 60, 60], [70, 20, 120, 80], [0, 0, 30, 30])]
+
+    class Told:
+        def find(self, images):
+            return [boxes for _ in images]
+
+    found = sure_hands(predictor, Told())(photo)
+    confidence = predictor.predict([photo] * 3, np.stack([box.box_px for box in boxes])).confidence.mean(1)
+    assert [hand.score for hand in found] == pytest.approx(sorted(confidence, reverse=True))
+    assert np.array_equal(found[0].box_px, boxes[int(confidence.argmax())].box_px)
+    boxes.clear()
+    assert sure_hands(predictor, Told())(photo) == []

@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from distill.demo.hands import two_looks
+from distill.demo.hands import sure_hands
 from distill.demo.look import Networks
 from distill.demo.serve import make_server, quiet_gradio, take_port
 from dualmod.checkpoint import choose_device
 from dualmod.network.model import DualModalityNet
 from dualmod.predictor import Predictor
+from dualmod.window_locator import WindowLocator
 from synth.dataset import SampleStore
 from tests.browser import chromium, new_page, sideways_px
 
@@ -40,7 +41,7 @@ def address(tiny_net: DualModalityNet) -> Iterator[str]:
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}; the page needs handbridge[demo], its test playwright")
     predictor = Predictor(tiny_net, choose_device("cpu"))
-    networks = Networks(predictor, predictor, two_looks(predictor), least_score=0.0)
+    networks = Networks(predictor, predictor, sure_hands(predictor, WindowLocator(predictor)), least_score=0.0)
     with quiet_gradio(), take_port("127.0.0.1", 0) as listening:
         server = make_server(networks, examples=[])
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from distill.demo.hands import FoundHand
 from distill.demo.look import Networks, Stopwatch, joints_cm, look
 from dualmod.checkpoint import choose_device
 from dualmod.lift import TYPICAL_BONE_M, assumed_K
+from dualmod.locator import HandBox
 from dualmod.network.model import DualModalityNet, NetworkConfig
 from dualmod.predictor import Predictor
 from synth.conventions import REFERENCE_BONE, ROOT_JOINT
 from synth.hand import HandAxes, load_hand
 from synth.scene.view import R_CAM_PALM
 
-SURE = FoundHand(np.array([20.0, 10.0, 80.0, 70.0]), 0.9)
-UNSURE = FoundHand(np.array([100.0, 30.0, 140.0, 60.0]), 0.2)
+SURE = HandBox(np.array([20.0, 10.0, 80.0, 70.0]), 0.9, 0.5)
+UNSURE = HandBox(np.array([100.0, 30.0, 140.0, 60.0]), 0.2, 0.5)
 
 
 @pytest.fixture

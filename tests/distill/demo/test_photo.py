@@ -62,10 +62,10 @@ def test_what_cannot_be_looked_at_is_refused_in_words(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "dot.png"), picture(1, 1))
     cv2.imwrite(str(tmp_path / "ribbon.png"), picture(20, 20_000))
     cases = {
-        "text.jpg": "cannot be read as an image",
-        "empty.png": "cannot be read as an image",
-        "cut.jpg": "cannot be read as an image",
-        "dot.png": "This image is 1 x 1 px; a hand cannot be made out",
+        "text.jpg": "its content is no image",
+        "empty.png": "the file is empty",
+        "cut.jpg": "This photo is of no use here",
+        "dot.png": "1 x 1 px are too few to show a hand",
         "ribbon.png": "20000 x 20 px, far too narrow",
     }
     for name, said in cases.items():
@@ -77,5 +77,5 @@ def test_what_cannot_be_looked_at_is_refused_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize("side", [12_500, 20_000])
 def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path: Path, side: int) -> None:
     Image.new("1", (side, side)).save(tmp_path / "huge.png")
-    with pytest.raises(ValueError, match="more than 150 million pixels"):
+    with pytest.raises(ValueError, match="150 megapixels"):
         read_photo(tmp_path / "huge.png")

@@ -9,10 +9,10 @@ import pytest
 
 from distill.demo import pictures, skeleton3d, words
 from distill.demo.examples import SIDE_PX, rendered_examples
-from distill.demo.hands import FoundHand
 from distill.demo.look import Looked
 from distill.demo.photo import Photo
 from dualmod.data.images import read_image
+from dualmod.locator import HandBox
 from dualmod.predictor import HandEstimates
 from synth.conventions import BONES
 
@@ -39,7 +39,7 @@ def estimates(joints_px: np.ndarray, *, right: float = 0.9) -> HandEstimates:
 def looked() -> Looked:
     joints_px = RNG.uniform((60, 40), (180, 140), (21, 2))
     photo = Photo(np.full((160, 256, 3), 90, np.uint8), 512, 320)
-    hands = [FoundHand(np.array([60.0, 40.0, 180.0, 140.0]), 0.17)]
+    hands = [HandBox(np.array([60.0, 40.0, 180.0, 140.0]), 0.17, 0.5)]
     seconds = {"decode": 0.004, "locate": 0.08, "network": 0.03}
     return Looked(photo, hands, estimates(joints_px), None, seconds, is_box_given=False)
 
@@ -62,7 +62,7 @@ def test_the_hand_taken_is_written_on_the_picture(looked: Looked) -> None:
 
 
 def test_a_box_beyond_the_photo_does_not_fail(looked: Looked) -> None:
-    beyond = replace(looked, hands=[FoundHand(np.array([-1e9, -50.0, 1e9, 400.0]), 0.1)])
+    beyond = replace(looked, hands=[HandBox(np.array([-1e9, -50.0, 1e9, 400.0]), 0.1, 0.5)])
     assert pictures.overlay(beyond, beyond.after).shape == (640, 1024, 3)
 
 
