@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from distill.adapt import AdaptConfig, adapt
 from distill.alarms import CollapseError
-from distill.beside import AUTO, find_backgrounds, find_real_root, real_sets
+from distill.beside import AUTO, check_entry, find_backgrounds, find_real_root
 from distill.label_free import CONSISTENCY_FOLDER
 from distill.report.runs import EVALUATION_FOLDER
 from distill.self_consistency import CONSISTENCY_FILE, ConsistencyConfig, self_consistency
@@ -77,9 +77,8 @@ def ablation_steps(cfg: AblateConfig) -> list[Step]:
         FileNotFoundError: as ``ablate``.
     """
     root = find_real_root(cfg.real_root)
-    found = real_sets(root)
-    for name in (part.strip() for part in cfg.datasets.split(",")):
-        check(name in found, "datasets", name, f"one of those in real_root: {', '.join(found) or 'none found'}")
+    for entry in cfg.datasets.split(","):
+        check_entry("datasets", entry.strip(), root)
     if cfg.start:
         return [step for seed in cfg.seeds for name in cfg.variants for step in _adapted(cfg, name, seed, root)]
     datasets: dict[str, Step] = {}

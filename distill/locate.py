@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from dualmod.data.crop import joints_box
 from dualmod.predictor import HandEstimates, Predictor
+from dualmod.window_locator import window_boxes
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,12 @@ class LocatedHands:
 def locate_hands(predictor: Predictor, images: Sequence[np.ndarray]) -> LocatedHands:
     """Each photo's hand: found from the whole photo, then again from a crop about it; the surer of the two stays."""
     photos = [images[i] for i in range(len(images))]
-    first = predictor.predict(photos, np.stack([_whole_box(photo, predictor.crop_margin) for photo in photos]))
+    whole = [window_boxes(photo.shape[1::-1], (1.0,), predictor.crop_margin) for photo in photos]
+    first = predictor.predict(photos, np.concatenate(whole))
     second = predictor.predict(photos, _boxes(first))
     surer = second.confidence.mean(1) > first.confidence.mean(1)
     boxes_px = np.where(surer[:, None], _boxes(second), _boxes(first))
     return LocatedHands(boxes_px, np.where(surer, second.right_probability, first.right_probability))
-
-
-def _whole_box(photo: np.ndarray, margin: float) -> np.ndarray:
-    """The box whose crop shows the whole photo."""
-    height, width = photo.shape[:2]
-    half = max(height, width) / (2 * margin)
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    return np.concatenate([centre - half, centre + half])
 
 
 def _boxes(estimates: HandEstimates) -> np.ndarray:

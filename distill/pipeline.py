@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from distill.beside import AUTO, find_backgrounds, find_real_root, real_sets
+from distill.beside import AUTO, check_entry, find_backgrounds, find_real_root, need_no_root
 from distill.report.runs import load_stages
 from distill.simulated_target import NOTE, SET_NAME, split_skins
 from distill.stages import FORWARDED, Plan, evaluated_folders, plan_steps
@@ -35,8 +35,8 @@ class PipelineConfig:
     seeds: list[int] = option([0, 1, 2], "seeds of the trainings; the dataset is the same for all")
     real_root: str = option(AUTO, "folder of the real image sets; auto: ../shared/real if it is there; none: simulate")
     backgrounds: str = option(AUTO, "photos behind the renders; auto: ../shared/backgrounds/bsds500 if there; none")
-    target: str = option("ntu_real,hagrid,ti1k,sign_digits", "sets in real_root, or a folder of photos, to adapt to")
-    datasets: str = option("ntu_real,hagrid,ti1k,sign_digits", "labelled sets in real_root to measure on")
+    target: str = option("ntu_real,hagrid,ti1k,sign_digits", "sets in real_root, NAME:PATH, or folders, to adapt to")
+    datasets: str = option("ntu_real,hagrid,ti1k,sign_digits", "labelled sets in real_root, NAME:PATH, to measure on")
     simulated_samples: int = option(1200, "renders of the simulated target, where there are no real images")
     gallery: int = option(4, "images of each kind for each dataset in the report")
     generate: list[str] = option([], "options for generate, as generate.KEY=VALUE on the command line")
@@ -91,13 +91,12 @@ def make_plan(cfg: PipelineConfig) -> Plan:
     """
     out = Path(cfg.out).expanduser()
     root = find_real_root(cfg.real_root)
-    target, datasets = (cfg.target, cfg.datasets) if root else (SET_NAME, SET_NAME)
-    if root:
-        found = real_sets(root)
-        for key, names in (("target", target), ("datasets", datasets)):
-            for name in (part.strip() for part in names.split(",")):
-                is_folder = key == "target" and Path(name).expanduser().is_dir()
-                check(name in found or is_folder, key, name, f"one of those in {root}: {', '.join(found)}")
+    is_real = root is not None or need_no_root(cfg.target, cfg.datasets)
+    target, datasets = (cfg.target, cfg.datasets) if is_real else (SET_NAME, SET_NAME)
+    if is_real:
+        for key, entries in (("target", target), ("datasets", datasets)):
+            for entry in entries.split(","):
+                check_entry(key, entry.strip(), root, or_folder=key == "target")
     return Plan(
         out=out,
         preset=cfg.preset,
@@ -106,7 +105,7 @@ def make_plan(cfg: PipelineConfig) -> Plan:
         datasets=datasets,
         root=root or out / "target_sets",
         backgrounds=find_backgrounds(cfg.backgrounds),
-        simulated_samples=0 if root else cfg.simulated_samples,
+        simulated_samples=0 if is_real else cfg.simulated_samples,
         forwarded={stage: list(getattr(cfg, stage)) for stage in FORWARDED},
     )
 

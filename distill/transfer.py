@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader
 
+from distill.report.calibration import NEAR_BOX, Judged, reliability_figure, surest_half
 from distill.report.compare import Comparison, Errors, compare, errors_of
 from distill.report.figures import joint_bars, pck_curves, stage_colour
 from distill.report.gallery import Gallery, gallery
@@ -84,7 +85,7 @@ def transfer(cfg: TransferConfig) -> Path:
         sections=sections,
     )
     with written_atomically(out.with_name(JSON_FILE)) as partial:
-        numbers = _numbers(stages, roles, comparisons, cfg.note)
+        numbers = _numbers(stages, roles, comparisons, cfg.note, images)
         partial.write_text(json.dumps(numbers, indent=2), encoding="utf-8")
     with written_atomically(out) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -175,6 +176,7 @@ def _section(
         "curves": pck_curves(errors) if errors else "",
         "bars": joint_bars(per_joint, unit) if per_joint else "",
         "bars_unit": unit,
+        "reliability": reliability_figure(judged) if (judged := _judged(stages, dataset, labelled)) else "",
         "gallery": _gallery(by_label, dataset, labelled, roles, each),
     }
 
@@ -199,6 +201,19 @@ def _errors(stages: list[Stage], dataset: str, labelled: LabelledImages | None) 
     return {label: errors for label, errors in found.items() if errors}
 
 
+def _judged(stages: list[Stage], dataset: str, labelled: LabelledImages | None) -> dict[str, Judged]:
+    """Confidence and correctness of the labelled joints of all seeds of each stage."""
+    if labelled is None:
+        return {}
+    found = {}
+    for stage in stages:
+        pairs = [(e.predictions["confidence"], errors_of(e, labelled)) for e in stage.of(dataset).values()]
+        if pairs:
+            sure = np.concatenate([confidence[errors.seen] for confidence, errors in pairs])
+            found[stage.label] = sure, np.concatenate([errors.boxes[errors.seen] < NEAR_BOX for _, errors in pairs])
+    return found
+
+
 def _gallery(
     by_label: dict[str, Stage], dataset: str, labelled: LabelledImages | None, roles: Roles, each: int
 ) -> Gallery | None:
@@ -213,7 +228,13 @@ def _gallery(
     return gallery(labelled, before[common[0]], after[common[0]], names, each=each)
 
 
-def _numbers(stages: list[Stage], roles: Roles, comparisons: list[Comparison], note: str) -> dict[str, Any]:
+def _numbers(
+    stages: list[Stage],
+    roles: Roles,
+    comparisons: list[Comparison],
+    note: str,
+    images: dict[str, LabelledImages | None],
+) -> dict[str, Any]:
     def plain(evaluated: Evaluated) -> dict[str, Any]:
         return {**evaluated.metrics, "config": evaluated.config}
 
@@ -223,6 +244,10 @@ def _numbers(stages: list[Stage], roles: Roles, comparisons: list[Comparison], n
         "roles": asdict(roles),
         "summary": {s.label: {d: spread_summary(s, d) for d in s.datasets} for s in stages},
         "comparisons": [asdict(c) for c in comparisons],
+        "confidence": {
+            name: {label: surest_half(judged) for label, judged in _judged(stages, name, labelled).items()}
+            for name, labelled in images.items()
+        },
         "stages": {
             s.label: {str(seed): {d: plain(e) for d, e in sets.items()} for seed, sets in s.seeds.items()}
             for s in stages

@@ -11,7 +11,12 @@ from safetensors.torch import load_file, save_file
 from dualmod.network.model import DualModalityNet, network_dict, network_from_dict
 from synth.files import require_file, written_atomically
 
-FORMAT = "handbridge-network-1"
+FORMAT, LOCALIZER_FORMAT = "handbridge-network-1", "handbridge-localizer-1"
+KINDS = {
+    FORMAT: "a pose network, which pretrain and adapt make",
+    LOCALIZER_FORMAT: "a localizer, which pretrain-localizer and adapt-localizer make",
+}
+"""Kinds of network by the format that their files name."""
 
 
 def save_network(path: str | Path, net: DualModalityNet, notes: dict[str, Any]) -> None:
@@ -43,19 +48,22 @@ def load_network(path: str | Path, key: str = "checkpoint") -> DualModalityNet:
     return net.eval()
 
 
-def read_metadata(path: str | Path, key: str = "checkpoint") -> dict[str, str]:
-    """The metadata of a checkpoint.
+def read_metadata(path: str | Path, key: str = "checkpoint", wanted: str = FORMAT) -> dict[str, str]:
+    """The metadata of a checkpoint whose format is ``wanted``.
 
     Raises:
-        ValueError: when the file is damaged or not one of ours.
+        ValueError: when the file is damaged, not one of ours, or holds another kind of network.
     """
     try:
         with safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{key}={path} is no readable safetensors file ({error}); train it again") from error
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"{key}={path} is no checkpoint of handbridge (format {metadata.get('format')})")
+    found = metadata.get("format", "none")
+    if found in KINDS and found != wanted:
+        raise ValueError(f"{key}={path} is {KINDS[found]}; give {KINDS[wanted]}")
+    if found != wanted:
+        raise ValueError(f"{key}={path} is no checkpoint of handbridge (format {found})")
     return metadata
 
 

@@ -1,7 +1,8 @@
 """Measure a network on labelled real photographs: predictions, metrics and a sheet of overlays.
 
 Handedness is found out by the network (the headline numbers); where a set says which hand each photo shows, the
-numbers with that given stand beside them. Nothing is chosen by these numbers.
+numbers with that given stand beside them. Nothing is chosen by these numbers. Predictions that were saved, by another
+program too, are measured alike without a network.
 """
 
 import json
@@ -19,6 +20,7 @@ from dualmod.freihand_metrics import joint_scores, rounded
 from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift
 from dualmod.metrics import DatasetMetrics, scores_2d, scores_3d
 from dualmod.overlays import overlay_sheet
+from dualmod.predictions import read_predictions, score_predictions
 from dualmod.predictor import HandEstimates, Predictor
 from synth.config import check, option, required, stage_main
 from synth.conventions import REFERENCE_BONE, RIGHT, ROOT_JOINT, UNKNOWN
@@ -30,11 +32,12 @@ HANDEDNESS_CHOICES = ("predicted", "given", "both")
 
 @dataclass
 class EvaluateConfig:
-    """Measure a checkpoint on labelled real images."""
+    """Measure a checkpoint, or saved predictions, on labelled real images."""
 
-    checkpoint: str = required("model.safetensors of pretrain or adapt")
+    checkpoint: str = option("", "model.safetensors of pretrain or adapt")
     dataset: str = required("name of a set in root or READER:PATH of a public dataset, or several with commas")
     out: str = required("folder for predictions.npz, metrics.json and overlays.jpg")
+    predictions: str = option("", "in place of a checkpoint: predictions.npz that another run or program left")
     root: str = option("", "folder of the real image sets that are named without a path")
     split: str = option("test", "split of the set; it must have labels")
     max_images: int = option(0, "evenly spaced images of each set at most; 0 for all")
@@ -47,6 +50,8 @@ class EvaluateConfig:
     overwrite: bool = option(False, "delete what another run left in out")
 
     def __post_init__(self) -> None:
+        if bool(self.checkpoint) == bool(self.predictions):
+            raise ValueError("give checkpoint=FILE, or predictions=FILE in its place, and not both")
         check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
         check(self.handedness in HANDEDNESS_CHOICES, "handedness", self.handedness, f"one of {HANDEDNESS_CHOICES}")
         check(self.max_images >= 0, "max_images", self.max_images, "0 or more")
@@ -73,25 +78,44 @@ class Evaluation:
     joints_cam: Float[np.ndarray, "images 21 3"]
     metrics: DatasetMetrics
 
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The arrays of ``predictions.npz``."""
+        names = ("joints_px", "joints_depth", "confidence", "right_probability")
+        return {"joints_cam": self.joints_cam, **{name: getattr(self.estimates, name) for name in names}}
+
 
 def evaluate(config: EvaluateConfig) -> dict[str, DatasetMetrics]:
     """Evaluate on each set; leaves ``config.yaml``, ``predictions.npz``, ``metrics.json``, ``overlays.jpg`` in ``out``.
 
     Raises:
-        FileNotFoundError: when the checkpoint, ``root`` or a file of a dataset is missing.
-        ValueError: when a set is unknown or has no labels, or an image cannot be read.
+        FileNotFoundError: when the checkpoint, the predictions, ``root`` or a file of a dataset is missing.
+        ValueError: when a set is unknown or has no labels, an image cannot be read, or saved predictions don't fit.
     """
-    require_file(config.checkpoint, "checkpoint")
+    if config.checkpoint:
+        require_file(config.checkpoint, "checkpoint")
     sets = [open_labelled(config.root, name.strip(), config.split) for name in config.dataset.split(",")]
     if config.max_images:
         sets = [labelled.thinned(config.max_images) for labelled in sets]
-    predictor = Predictor.load(config.checkpoint, config.device, crop_margin=config.crop_margin)
-    predictor.batch_size = config.batch_size
-    out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=("batch_size", "device"))
-    options = {"handedness": config.handedness, "bootstrap": config.bootstrap, "seed": config.seed}
-    results = [evaluate_network(predictor, labelled, **options) for labelled in sets]
-    _write(out, results)
-    return {r.labelled.name: r.metrics for r in results}
+    free = {"free_keys": ("batch_size", "device"), "overwrite": config.overwrite}
+    resampling = {"bootstrap": config.bootstrap, "seed": config.seed}
+    if config.predictions:
+        saved = read_predictions(config.predictions, sets)
+        out = open_run_folder(config.out, config, **free)
+        margin = config.crop_margin
+        metrics = [
+            score_predictions(s, labelled, crop_margin=margin, **resampling)
+            for s, labelled in zip(saved, sets, strict=True)
+        ]
+        _write(out, sets, [s.columns for s in saved], metrics)
+    else:
+        predictor = Predictor.load(config.checkpoint, config.device, crop_margin=config.crop_margin)
+        predictor.batch_size = config.batch_size
+        out = open_run_folder(config.out, config, **free)
+        results = [evaluate_network(predictor, s, handedness=config.handedness, **resampling) for s in sets]
+        metrics = [r.metrics for r in results]
+        _write(out, sets, [r.columns for r in results], metrics)
+    return {labelled.name: found for labelled, found in zip(sets, metrics, strict=True)}
 
 
 def evaluate_network(
@@ -185,22 +209,23 @@ def _rows_3d(labelled: LabelledImages) -> np.ndarray:
     return np.asarray(np.isfinite(labelled.joints_cam).all((1, 2)) & np.isfinite(labelled.K).all((1, 2)))
 
 
-def _write(out: Path, results: list[Evaluation]) -> None:
+def _write(
+    out: Path, sets: list[LabelledImages], predicted: list[dict[str, np.ndarray]], metrics: list[DatasetMetrics]
+) -> None:
     columns: dict[str, np.ndarray] = {
-        "files": np.concatenate([r.labelled.files for r in results]),
-        "dataset": np.concatenate([[r.labelled.name] * len(r.labelled) for r in results]),
-        "boxes_px": np.concatenate([r.labelled.boxes_px for r in results]),
-        "joints_cam": np.concatenate([r.joints_cam for r in results]),
+        "files": np.concatenate([labelled.files for labelled in sets]),
+        "dataset": np.concatenate([[labelled.name] * len(labelled) for labelled in sets]),
+        "boxes_px": np.concatenate([labelled.boxes_px for labelled in sets]),
+        **{name: np.concatenate([arrays[name] for arrays in predicted]) for name in predicted[0]},
     }
-    for name in ("joints_px", "joints_depth", "confidence", "right_probability"):
-        columns[name] = np.concatenate([getattr(r.estimates, name) for r in results])
     with written_atomically(out / "predictions.npz") as partial, partial.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **columns)
-    sheet = overlay_sheet([(r.labelled, r.estimates.joints_px) for r in results])
+    sheet = overlay_sheet([(labelled, arrays["joints_px"]) for labelled, arrays in zip(sets, predicted, strict=True)])
     with written_atomically(out / "overlays.jpg") as partial:
         partial.write_bytes(simplejpeg.encode_jpeg(sheet, quality=88, colorspace="RGB"))
+    told = {labelled.name: found.to_json() for labelled, found in zip(sets, metrics, strict=True)}
     with written_atomically(out / "metrics.json") as partial:
-        partial.write_text(json.dumps({r.labelled.name: r.metrics.to_json() for r in results}, indent=2))
+        partial.write_text(json.dumps(told, indent=2))
 
 
 main = stage_main("evaluate", EvaluateConfig, evaluate)

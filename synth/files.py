@@ -7,6 +7,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,8 @@ def open_run_folder(out: str | Path, config: Any, *, overwrite: bool, free_keys:
     """Make ``out`` the folder of a run with ``config``, or refuse when it holds another run's.
 
     An empty or new folder gets ``config.yaml``. A folder whose ``config.yaml`` is the same is resumed: the caller
-    finds in it what the earlier run left.
+    finds in it what the earlier run left. An option that was not there yet when that run was made counts as left at
+    its default.
 
     Args:
         out: The run's folder.
@@ -165,7 +167,9 @@ def open_run_folder(out: str | Path, config: Any, *, overwrite: bool, free_keys:
         _delete_run(out)
     require_writable(out)
     if found_file.exists():
-        differences = _differences(_read_config(found_file), _flat(wanted), free)
+        now = _flat(wanted)
+        later = {key: value for key, value in _defaults(config).items() if key in now}
+        differences = _differences(later | _read_config(found_file), now, free)
         if differences:
             raise ValueError(
                 f"out={out} holds another run ({', '.join(differences[:3])}); "
@@ -207,6 +211,20 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
     return flat
+
+
+def _defaults(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Default values of a config's options by full key, of those that have one."""
+    found: dict[str, Any] = {}
+    for item in fields(config):
+        value, key = getattr(config, item.name), f"{prefix}{item.name}"
+        if is_dataclass(value):
+            found |= _defaults(value, f"{key}.")
+        elif item.default is not MISSING:
+            found[key] = item.default
+        elif item.default_factory is not MISSING:
+            found[key] = item.default_factory()
+    return found
 
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any], free: set[str]) -> list[str]:

@@ -47,8 +47,9 @@ def test_a_command_of_the_documents_composes(words: list[str]) -> None:
     config = compose_config(verb, schema_of(verb), overrides)
     for override in overrides:
         key, value = override.split("=", 1)
-        if isinstance(getattr(config, key, None), str | int):
-            assert str(getattr(config, key)) == value
+        found = getattr(config, key, None)
+        if isinstance(found, str | int):
+            assert (str(found).lower() if isinstance(found, bool) else str(found)) == value
 
 
 @pytest.mark.parametrize("verb", VERBS)

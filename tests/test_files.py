@@ -29,6 +29,15 @@ class PartConfig:
 
 
 @dataclass
+class OldConfig:
+    """Options of a run before two more came."""
+
+    out: str = required("folder")
+    workers: int = option(1, "processes")
+    overwrite: bool = option(False, "start anew")
+
+
+@dataclass
 class RunConfig:
     """Options of a run."""
 
@@ -182,3 +191,14 @@ def test_a_damaged_config_is_named(run: RunConfig) -> None:
 def test_scraps_of_a_killed_run_do_not_count_as_files(tmp_path: Path) -> None:
     (tmp_path / ".config.123.partial.yaml").write_text("half")
     assert (opened(RunConfig(out=str(tmp_path))) / CONFIG_FILE).exists()
+
+
+def test_an_option_that_came_later_counts_as_left_at_its_default(tmp_path: Path) -> None:
+    folder = open_run_folder(tmp_path / "run", OldConfig(out="x"), overwrite=False)
+    assert open_run_folder(folder, RunConfig(out="x"), overwrite=False) == folder
+    with pytest.raises(ValueError, match="seed was 0, now 3"):
+        open_run_folder(folder, RunConfig(out="x", seed=3), overwrite=False)
+    with pytest.raises(ValueError, match=r"part.noise_m was 1e-05, now 0.1"):
+        open_run_folder(folder, RunConfig(out="x", part=PartConfig(noise_m=0.1)), overwrite=False)
+    with pytest.raises(ValueError, match="another run"):
+        open_run_folder(folder, OldConfig(out="x", workers=2), overwrite=False)

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from distill.report.compare import Errors
-from synth.conventions import JOINT_NAMES
+from synth.conventions import JOINT_NAMES, ROOT_JOINT
 
 COLOURS = ("#9aa0a6", "#4c78a8", "#e0a030", "#2a9d5c", "#b0558f", "#7a5195", "#444444")
 BOX_THRESHOLDS = np.linspace(0, 0.2, 41)
@@ -41,6 +41,7 @@ def pck_curves(errors: dict[str, list[Errors]]) -> str:
             in_mm = [pck(e.mm[np.isfinite(e.mm)], MM_THRESHOLDS) for e in seeds]
             _curve(axes[1], MM_THRESHOLDS, np.stack(in_mm), label, stage_colour(place))
     axes[0].set(xlabel="threshold, box sides", ylabel="PCK", xlim=(0, 0.2), ylim=(0, 1))
+    axes[0].set_xticks([0, 0.05, 0.1, 0.15, 0.2])
     if in_3d:
         axes[1].set(xlabel="threshold, mm (root on the truth)", ylabel="3D PCK", xlim=(0, 50), ylim=(0, 1))
     axes[-1].legend(frameon=False, fontsize=8, loc="upper left")
@@ -48,16 +49,19 @@ def pck_curves(errors: dict[str, list[Errors]]) -> str:
 
 
 def joint_bars(per_joint: dict[str, Float[np.ndarray, "21"]], unit: str) -> str:
-    """One bar for each joint and stage; joints without a value stay empty."""
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    """One bar for each joint and stage; joints without a value stay empty, and so does the root in root-relative 3D."""
+    figure = Figure(figsize=(9, 2.9), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / max(len(per_joint), 1)
     for place, (label, values) in enumerate(per_joint.items()):
         left = np.arange(len(values)) - 0.4 + (place + 0.5) * width
         axes.bar(left, np.nan_to_num(values), width, color=stage_colour(place), label=label)
     names = [name.replace("_", " ") for name in JOINT_NAMES]
-    axes.set_xticks(np.arange(len(names)), names, rotation=55, ha="right", fontsize=7)
+    if all(values[ROOT_JOINT] == 0 for values in per_joint.values()):
+        names[ROOT_JOINT] += " (root)"
+    axes.set_xticks(np.arange(len(names)), names, rotation=55, ha="right", fontsize=8)
     axes.set(ylabel=unit, xlim=(-0.6, len(names) - 0.4))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=6, frameon=False, fontsize=8)
     _plain(axes)
     return svg_uri(figure)
 

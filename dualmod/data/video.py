@@ -1,6 +1,7 @@
 """A video file as images: its frames, read through OpenCV and turned as the file says."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,26 @@ class Video:
             count += 1
         capture.release()
         return count
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """What the file says; None where that is nothing sensible."""
+        capture = cv2.VideoCapture(str(self.path))
+        said = capture.get(cv2.CAP_PROP_FPS)
+        capture.release()
+        return said if 1 <= said <= 1000 else None
+
+    def frames(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+        """Every frame in order, sRGB, up to the first that cannot be decoded."""
+        capture = cv2.VideoCapture(str(self.path))
+        try:
+            while True:
+                is_read, image = capture.read()
+                if not is_read:
+                    return
+                yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        finally:
+            capture.release()
 
     def __getstate__(self) -> Path:
         return self.path

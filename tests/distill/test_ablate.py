@@ -153,7 +153,9 @@ def test_a_faulty_variant_ends_before_work(
 
 def test_the_shipped_variants_compose(real_root: Path, tmp_path: Path) -> None:
     for name in ("factors", "methods"):
-        cfg = compose_config("ablate", AblateConfig, [f"out={tmp_path / 'x'}", f"variants={name}", "datasets=toy"])
+        cfg = compose_config(
+            "ablate", AblateConfig, [f"out={tmp_path / 'x'}", f"variants={name}", "datasets=toy", "seeds=[0]"]
+        )
         cfg.real_root = str(real_root)
         steps = ablation_steps(cfg)
         trained = [step for step in steps if isinstance(step.config, PretrainConfig)]

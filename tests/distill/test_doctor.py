@@ -1,5 +1,6 @@
 """The doctor: every part has a line, what is missing has its mending line, only core parts fail."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ def test_what_is_missing_says_how_to_mend_it(
     for mend in ("mano.is.tue.mpg.de", "real_root=FOLDER", "free some space", "apt-get install -y libegl1"):
         assert f"mend: {mend}" in shown or mend in shown
     assert shown.count("missing ") == shown.count("mend: ") >= 4
+
+
+def test_extras_are_looked_for_and_named_as_in_the_project_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(doctor_module.EXTRAS, "demo page", ("demo", ("no_such_package_here",)))
+    found = by_part(DoctorConfig())
+    assert not found["demo page"].is_there and found["demo page"].mend.endswith("'.[demo]'")
+    assert found["export-model"].is_there, "it is one of dev's packages"
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert {extra for extra, _ in doctor_module.EXTRAS.values()} <= set(project["optional-dependencies"])
 
 
 def test_a_missing_core_package_is_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

@@ -32,7 +32,7 @@ def test_a_summary_has_each_step_before_and_after() -> None:
     temporal = found["gates"]["temporal"]
     assert temporal["usual_share"] == 0.34 and temporal["usual"] == 1 / 2
     assert temporal["precision"][-1] == 6 / 8, "of the three photos that the gate knows"
-    joints = dict(zip(SHARES.tolist(), found["gates"]["joint weights"]["precision"], strict=True))
+    joints = dict(zip(SHARES.tolist(), found["gates"]["joints"]["precision"], strict=True))
     assert joints[0.1] == joints[0.5] == 1 and joints[1.0] == 0.7
 
 
@@ -47,7 +47,7 @@ def test_a_set_of_photos_gives_the_file_and_the_figure(options, tmp_path: Path) 
     assert main(options) == 0
     found = json.loads((tmp_path / "out" / "precision.json").read_text())["toy"]
     assert found["num_photos"] == 12 and set(found["corrections"]) > {"first pass", "second pass", "view mean"}
-    assert set(found["gates"]) == {"hands", "confidence", "spread", "agreement", "temporal", "joint weights"}
+    assert set(found["gates"]) == {"hands", "confidence", "spread", "agreement", "temporal", "joints"}
     ends = {gate["precision"][-1] for name, gate in found["gates"].items() if name != "temporal"}
     assert ends == {found["corrections"]["first pass"]}, "with all photos kept every gate is where it began"
     picture = cv2.imread(str(tmp_path / "out" / "precision.png"))

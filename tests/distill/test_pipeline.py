@@ -156,6 +156,18 @@ def test_bad_options_of_any_stage_fail_before_any_work(
     assert not out.exists()
 
 
+def test_own_photos_and_a_public_dataset_need_no_folder_of_sets(real_root: Path, tmp_path: Path) -> None:
+    photos = real_root / "toy" / "images"
+    cfg = PipelineConfig(out=str(tmp_path / "all"), real_root="none", target=str(photos), datasets=f"folder:{photos}")
+    plan = make_plan(cfg)
+    assert (plan.target, plan.datasets, plan.simulated_samples) == (cfg.target, cfg.datasets, 0)
+    cfg.datasets = "toy"
+    assert make_plan(cfg).simulated_samples > 0, "a set by its name cannot be found without its folder"
+    cfg.datasets = "nosuchreader:/data"
+    with pytest.raises(ValueError, match="nosuchreader"):
+        make_plan(cfg)
+
+
 def test_presets_reach_every_stage(real_root: Path, tmp_path: Path) -> None:
     sizes = {}
     for preset in ("demo", "laptop", "paper"):

@@ -26,11 +26,12 @@ def test_report_holds_tables_curves_pictures_and_json(evaluated: Write, tmp_path
     transfer(TransferConfig(runs=[str(r) for r in runs], out=str(out), gallery=2, bootstrap=200, note="Mind <this>."))
     page = out.read_text()
     assert "Mind &lt;this&gt;." in page and page.index("Mind") < page.index("toy")
-    assert page.count("data:image/svg+xml;base64,") == 2
+    assert page.count("data:image/svg+xml;base64,") == 3, "PCK, reliability, joints"
     assert page.count("data:image/jpeg;base64,") == 6
     assert "http" not in page.replace("http://www.w3.org", "")
     numbers = json.loads((out.parent / "transfer.json").read_text())
     assert numbers["roles"] == {"before": "dual", "control": "control", "after": "adapted"}
+    assert 0 <= numbers["confidence"]["toy"]["adapted"]["right"] <= 1
     summary = numbers["summary"]["adapted"]["toy"]["epe_mm"]
     by_seed = [numbers["stages"]["adapted"][s]["toy"]["epe_mm"] for s in ("0", "1")]
     assert summary["mean"] == pytest.approx(sum(by_seed) / 2)

@@ -1,0 +1,75 @@
+"""The options of ``handbridge demo``, and its run: networks, page, server."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.demo.examples import rendered_examples
+from distill.demo.hands import sure_hands
+from distill.demo.look import Networks
+from distill.demo.page import part
+from distill.demo.serve import make_server, quiet_gradio, take_port, until_stopped
+from dualmod.predictor import Predictor
+from dualmod.window_locator import open_locator
+from synth.config import check, option, required, stage_main
+from synth.files import require_file
+
+OPTIONAL_PARTS = ("gradio", "plotly")
+
+
+@dataclass
+class DemoConfig:
+    """Show in a browser what a network sees in a photograph: skeleton, depth, mask and the joints in 3D."""
+
+    checkpoint: str = required("model.safetensors of the network to show")
+    localizer: str = option("", "model.safetensors of pretrain-localizer; empty: the network itself looks for a hand")
+    before: str = option("", "model.safetensors of the network before adaptation, to show both side by side")
+    host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 lets in everyone who reaches this machine")
+    port: int = option(7860, "port to listen on; 0 takes any that is free")
+    device: str = option("auto", "auto, cpu or cuda")
+    examples: int = option(4, "rendered hands to try the page with; 0 for none")
+    least_score: float = option(0.05, "least mean confidence of the joints at which a hand counts as found, 0 to 1")
+
+    def __post_init__(self) -> None:
+        check(0 <= self.port <= 65535, "port", self.port, "from 0 to 65535")
+        check(0 <= self.examples <= 12, "examples", self.examples, "from 0 to 12")
+        check(0 <= self.least_score <= 1, "least_score", self.least_score, "from 0 to 1")
+        check(bool(self.host.strip()), "host", self.host, "an address of this machine, such as 127.0.0.1")
+
+
+def demo(cfg: DemoConfig) -> None:
+    """Serve the page until it is interrupted.
+
+    Raises:
+        FileNotFoundError: when a checkpoint is missing.
+        ValueError: when a checkpoint is none, the port is taken, or the extra ``demo`` is not installed.
+    """
+    for key in ("checkpoint", "before", "localizer"):
+        if getattr(cfg, key):
+            require_file(getattr(cfg, key), key)
+    with until_stopped(), quiet_gradio() as folder:
+        for module in OPTIONAL_PARTS:
+            part(module)
+        networks = load_networks(cfg)
+        with take_port(cfg.host, cfg.port) as listening:
+            server = make_server(networks, rendered_examples(folder, cfg.examples))
+            shown = "localhost" if cfg.host in ("127.0.0.1", "0.0.0.0") else cfg.host
+            sys.stdout.write(f"open http://{shown}:{listening.getsockname()[1]}/ in a browser; stop with Ctrl+C\n")
+            sys.stdout.flush()
+            server.run(sockets=[listening])
+
+
+def load_networks(cfg: DemoConfig) -> Networks:
+    """The networks of a config, and what finds hands for them.
+
+    Raises:
+        FileNotFoundError: when a file is missing.
+        ValueError: when a file is no checkpoint, or the device is not there.
+    """
+    after = Predictor.load(Path(cfg.checkpoint), cfg.device)
+    before = Predictor.load(Path(cfg.before), cfg.device) if cfg.before else None
+    locator, _ = open_locator(after, box_px=None, localizer=cfg.localizer, device=cfg.device)
+    return Networks(after, before, sure_hands(after, locator), cfg.least_score)
+
+
+main = stage_main("demo", DemoConfig, demo)

@@ -1,0 +1,163 @@
+"""From one image to its hands: boxes looked at by the pose network, each hand named left or right and put into 3D."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from dualmod.locator import HandBox, Locator
+from dualmod.metric_depth import PlacedHand, place_hand, skin_depth
+from dualmod.predictor import HandEstimates, Predictor
+from dualmod.window_locator import GIVEN
+from synth.conventions import LEFT, RIGHT, UNKNOWN
+
+PREDICTED = "predicted"
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What is known of camera and hand.
+
+    Attributes:
+        K: Intrinsics of the upright image, if known.
+        bone_m: Length of the reference bone in metres, if measured.
+    """
+
+    K: Float[np.ndarray, "3 3"] | None = None
+    bone_m: float | None = None
+
+
+@dataclass(frozen=True)
+class FoundHand:
+    """One hand in one image.
+
+    Attributes:
+        box: Where it was looked for.
+        box_source: Who said so: ``given``, ``localizer``, ``windows`` or ``tracked``.
+        joints_px: Pixels of the upright image.
+        joints_depth: Depth behind the root joint in lengths of the reference bone.
+        confidence: Of each joint, in (0, 1].
+        right_probability: Probability of a right hand by the pose network.
+        handedness: ``left`` or ``right``, as the joints were predicted.
+        placed: The joints in 3D.
+    """
+
+    box: HandBox
+    box_source: str
+    joints_px: Float[np.ndarray, "21 2"]
+    joints_depth: Float[np.ndarray, "21"]
+    confidence: Float[np.ndarray, "21"]
+    right_probability: float
+    handedness: str
+    placed: PlacedHand
+
+
+@dataclass(frozen=True)
+class HandFinder:
+    """Locator and pose network with what the user said.
+
+    Attributes:
+        predictor: The pose network.
+        locator: Finds the hands of a whole image.
+        locator_name: What boxes of the locator are marked with.
+        camera: What is known of camera and hand.
+        handedness: ``predicted``, or what every hand is: ``left``, ``right``.
+        most_hands: Hands in one image at most.
+        min_confidence: Hands with a lower mean confidence of their joints are left out.
+    """
+
+    predictor: Predictor
+    locator: Locator
+    locator_name: str
+    camera: Camera = field(default_factory=Camera)
+    handedness: str = PREDICTED
+    most_hands: int = 1
+    min_confidence: float = 0.0
+
+    def boxes(self, image: UInt8[np.ndarray, "height width 3"]) -> list[HandBox]:
+        """Where the locator sees hands, surest first."""
+        return sorted(self.locator.find([image])[0], key=lambda box: -box.score)[: self.most_hands]
+
+    def require_fitting(self, image: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Refuse an image that the user's intrinsics or box cannot belong to.
+
+        Raises:
+            ValueError: when the principal point or the given box lies outside it.
+        """
+        require_fitting_K(self.camera.K, image)
+        if self.locator_name == GIVEN:
+            self.boxes(image)
+
+    def look(
+        self,
+        image: UInt8[np.ndarray, "height width 3"],
+        boxes: Sequence[HandBox],
+        *,
+        box_source: str,
+        handedness: Sequence[str] | None = None,
+        depth_m: Float[np.ndarray, "height width"] | None = None,
+    ) -> list[FoundHand]:
+        """The hands in the given boxes, as far as the network is sure enough of them.
+
+        Args:
+            image: sRGB, upright.
+            boxes: Where to look.
+            box_source: Who said so.
+            handedness: ``left``, ``right`` or ``unknown`` for each box; None for what the user said.
+            depth_m: Depth map of the image's size and camera; 0 where nothing was measured.
+        """
+        if not boxes:
+            return []
+        said = UNKNOWN if self.handedness == PREDICTED else self.handedness
+        handedness = list(handedness or [said] * len(boxes))
+        found = self.predictor.predict([image] * len(boxes), np.stack([box.box_px for box in boxes]), handedness)
+        return [
+            FoundHand(
+                box=box,
+                box_source=box_source,
+                joints_px=found.joints_px[row],
+                joints_depth=found.joints_depth[row],
+                confidence=found.confidence[row],
+                right_probability=float(found.right_probability[row]),
+                handedness=LEFT if found.mirrored[row] else RIGHT,
+                placed=self._placed(image, box, found, row, depth_m),
+            )
+            for row, box in enumerate(boxes)
+            if found.confidence[row].mean() >= self.min_confidence
+        ]
+
+    def _placed(
+        self, image: np.ndarray, box: HandBox, found: HandEstimates, row: int, depth_m: np.ndarray | None
+    ) -> PlacedHand:
+        joints_px, size_px = found.joints_px[row], image.shape[1::-1]
+        skin_m = None
+        if depth_m is not None:
+            margin = self.predictor.crop_margin
+            skin_m = skin_depth(depth_m, joints_px, mask=found.masks[row], box_px=box.box_px, crop_margin=margin)
+        return self.placed(joints_px, found.joints_depth[row], size_px, skin_m)
+
+    def placed(
+        self,
+        joints_px: Float[np.ndarray, "21 2"],
+        joints_depth: Float[np.ndarray, "21"],
+        size_px: tuple[int, int],
+        skin_m: Float[np.ndarray, "21"] | None = None,
+    ) -> PlacedHand:
+        """A 2.5D pose with this camera (``place_hand``)."""
+        known = {"K": self.camera.K, "bone_m": self.camera.bone_m, "surface_m": skin_m}
+        return place_hand(joints_px, joints_depth, size_px=size_px, **known)
+
+
+def require_fitting_K(K: Float[np.ndarray, "3 3"] | None, image: UInt8[np.ndarray, "height width 3"]) -> None:
+    """Refuse intrinsics of another image size, as far as they show it.
+
+    Raises:
+        ValueError: when the principal point lies outside the image.
+    """
+    height, width = image.shape[:2]
+    if K is not None and not (0 <= K[0, 2] < width and 0 <= K[1, 2] < height):
+        raise ValueError(
+            f"K has its principal point ({K[0, 2]:g}, {K[1, 2]:g}) outside the upright image of {width} x {height} px; "
+            f"scale K to this size"
+        )

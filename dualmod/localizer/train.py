@@ -1,0 +1,136 @@
+"""Training of the localizer on composed scenes: no photo of a hand and no label of one."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dualmod.checkpoint import choose_device
+from dualmod.localizer.batches import SceneBatch, SceneBatches, held_out_scenes, make_composer
+from dualmod.localizer.checkpoint import load_localizer, round_as_stored, save_localizer
+from dualmod.localizer.cutouts import Cutouts
+from dualmod.localizer.decode import DecodeConfig
+from dualmod.localizer.loss import LocalizerLossConfig, localizer_losses
+from dualmod.localizer.measure import scene_scores
+from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
+from dualmod.localizer.scene_config import SceneConfig
+from dualmod.localizer.targets import centre_targets
+from dualmod.pretrain import FREE_KEYS, MODEL_FILE
+from dualmod.ranks import require_one_process
+from dualmod.training import EngineConfig, run_training
+from dualmod.training_module import OptimizerConfig, TrainingModule
+from synth.config import check, option, required, stage_main
+from synth.files import open_run_folder, require_folder, written_atomically
+
+
+@dataclass
+class PretrainLocalizerConfig:
+    """Train the network that finds hands in whole photos, on scenes pasted together from renders."""
+
+    data: str = required("folder of a dataset made by generate")
+    out: str = required("folder for the checkpoint and the logs")
+    seed: int = option(0, "seed of weights, order and scenes")
+    init: str = option("", "localizer to start from instead of the backbone's own weights")
+    background_dir: str = option("", "folder of photos without hands for backgrounds; empty: painted ones only")
+    max_steps: int = option(800, "optimisation steps")
+    batch_size: int = option(16, "scenes in a step")
+    holdout: float = option(0.04, "share of the dataset that is kept out for testing")
+    held_out_scenes: int = option(200, "scenes of held-out hands to measure on")
+    save_every: int = option(100, "steps between checkpoints to resume from")
+    loader_workers: int = option(1, "processes that read and compose")
+    device: str = option("auto", "auto, cpu or cuda")
+    threads: int = option(0, "CPU threads of torch; 0 takes all cores")
+    overwrite: bool = option(False, "delete what another run left in out")
+    network: LocalizerNetConfig = option(LocalizerNetConfig(), "the network")
+    scene: SceneConfig = option(SceneConfig(), "the scenes")
+    loss: LocalizerLossConfig = option(LocalizerLossConfig(), "weights of the losses")
+    decode: DecodeConfig = option(DecodeConfig(), "what counts as a hand in the held-out scenes")
+    optimizer: OptimizerConfig = option(OptimizerConfig(learning_rate=2e-3), "the optimizer")
+    engine: EngineConfig = option(EngineConfig(), "precision, compilation, accumulation, averaged weights")
+
+    def __post_init__(self) -> None:
+        for key in ("max_steps", "save_every", "held_out_scenes"):
+            check(getattr(self, key) > 0, key, getattr(self, key), "positive")
+        check(self.batch_size > 1, "batch_size", self.batch_size, "2 or more")
+        check(self.batch_size % self.engine.accumulate == 0, "batch_size", self.batch_size,
+              f"a multiple of engine.accumulate={self.engine.accumulate}")  # fmt: skip
+        check(self.loader_workers >= 0, "loader_workers", self.loader_workers, "0 or more")
+        check(0 < self.holdout < 1, "holdout", self.holdout, "between 0 and 1")
+
+
+class LocalizerModule(TrainingModule):
+    """The losses of the centre maps on composed scenes."""
+
+    def __init__(self, net: LocalizerNet, config: PretrainLocalizerConfig):
+        super().__init__(config.optimizer.for_batch(config.batch_size), config.max_steps, config.engine.accumulate)
+        self.net, self.weights = net, config.loss
+
+    def on_train_start(self) -> None:
+        self.net.train()
+
+    def compiled_parts(self) -> Sequence[nn.Module]:
+        return (self.net,)
+
+    def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
+        return scene_losses(self.net, batch, self.weights)
+
+
+def scene_losses(net: LocalizerNet, batch: SceneBatch, weights: LocalizerLossConfig) -> dict[str, Tensor]:
+    """The weighted losses on one batch of scenes by name."""
+    maps = net(batch.rgb)
+    height, width = maps.heat.shape[-2:]
+    return localizer_losses(maps, centre_targets(batch.hands, (height, width)), weights)
+
+
+def pretrain_localizer(config: PretrainLocalizerConfig) -> Path:
+    """Train, and leave ``model.safetensors``, ``metrics.json``, ``metrics.jsonl`` and ``last.ckpt`` in ``out``.
+
+    Returns:
+        The localizer's path.
+
+    Raises:
+        FileNotFoundError: when the dataset, the backgrounds or a weight file is missing.
+        ValueError: when one of them cannot be used, or ``out`` holds another run.
+    """
+    require_one_process("pretrain-localizer")
+    device = choose_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    cutouts = Cutouts(require_folder(config.data, "data"), config.holdout)
+    torch.manual_seed(config.seed)
+    net = load_localizer(config.init, "init") if config.init else LocalizerNet(config.network)
+    composer = make_composer(config.scene, net.config.image_size, config.background_dir)
+    out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
+    model_file = out / MODEL_FILE
+    if model_file.exists():
+        return model_file
+    started = time.perf_counter()
+    report = run_training(
+        LocalizerModule(net, config),
+        SceneBatches(cutouts, composer, batch_size=config.batch_size, seed=config.seed),
+        out,
+        device=device,
+        seed=config.seed,
+        save_every=config.save_every,
+        loader_workers=config.loader_workers,
+        description="pretrain-localizer",
+        engine=config.engine,
+    )
+    metrics = {"seconds": round(time.perf_counter() - started, 1), "steps": config.max_steps, **asdict(report)}
+    scenes = held_out_scenes(cutouts, composer, config.held_out_scenes)
+    metrics |= scene_scores(round_as_stored(net).to(device), scenes, config.decode)
+    with written_atomically(out / "metrics.json") as partial:
+        partial.write_text(json.dumps(metrics, indent=2))
+    save_localizer(model_file, net, {"stage": "pretrain-localizer", "seed": config.seed, **cutouts.notes, **metrics})
+    return model_file
+
+
+main = stage_main("pretrain-localizer", PretrainLocalizerConfig, pretrain_localizer)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

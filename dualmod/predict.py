@@ -1,0 +1,188 @@
+"""Predict hands on whatever a user has: a photo, a folder of photos, a glob, a video, photos with depth.
+
+Options are read here; the work is done in ``predict_photos`` and ``predict_video``.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dualmod.data.video import VIDEO_SUFFIXES
+from dualmod.hand_finder import PREDICTED, Camera, HandFinder
+from dualmod.one_euro import OneEuroConfig
+from dualmod.photo_file import photo_files
+from dualmod.predict_photos import DepthSource, PhotoRun
+from dualmod.predict_video import VideoRun
+from dualmod.prediction_file import Origin, write_json
+from dualmod.predictor import Predictor
+from dualmod.window_locator import open_locator
+from synth.config import check, option, required, stage_main
+from synth.conventions import LEFT, RIGHT
+from synth.files import open_run_folder, require_file
+
+SUMMARY = "summary"
+HANDEDNESS = (PREDICTED, LEFT, RIGHT)
+FREE_KEYS = ("device",)
+
+
+@dataclass
+class PredictConfig:
+    """Find hands in photos or a video: joints as JSON, and overlays."""
+
+    checkpoint: str = required("model.safetensors of pretrain or adapt")
+    input: str = required("a photo, a folder of photos, a quoted glob, or a video")
+    out: str = required("folder for NAME.json and NAME.jpg of each photo (video: NAME.jsonl, NAME.mp4), summary.json")
+    box: str = option("", "x0,y0,x1,y1: the hand's box in pixels of the upright image; empty to find it")
+    localizer: str = option("", "file of a trained localizer; empty to let the pose network search in windows")
+    depth: str = option("", "depth map of the photo, or a folder with one for each photo's name; needs K")
+    K: str = option("", "fx,fy,cx,cy in pixels of the upright image; empty when not known")
+    depth_scale: float = option(0.001, "metres for one step of a 16-bit depth PNG; .npy is in metres")
+    bone_mm: float = option(0.0, "measured length from wrist to middle knuckle in mm; 0 when not known")
+    hands: int = option(1, "hands in one image at most; more than 1 needs localizer")
+    handedness: str = option(PREDICTED, "predicted, or what every hand is: left, right")
+    min_confidence: float = option(0.0, "leave out hands whose joints have a lower mean confidence")
+    smooth: bool = option(True, "smooth the joints in a video")
+    one_euro: OneEuroConfig = option(OneEuroConfig(), "smoothing of video")
+    crop_margin: float = option(1.6, "side of the crop over the longer side of the hand's box")
+    device: str = option("auto", "auto, cpu or cuda")
+    overwrite: bool = option(False, "delete what another run left in out")
+
+    def __post_init__(self) -> None:
+        check(self.handedness in HANDEDNESS, "handedness", self.handedness, f"one of {', '.join(HANDEDNESS)}")
+        check(self.depth_scale > 0, "depth_scale", self.depth_scale, "positive, in metres (0.001 for millimetres)")
+        legal_bone = self.bone_mm == 0 or 40 <= self.bone_mm <= 150
+        check(legal_bone, "bone_mm", self.bone_mm, "40 to 150 mm, or 0 when not known")
+        check(1 <= self.hands <= 20, "hands", self.hands, "1 to 20")
+        check(0 <= self.min_confidence < 1, "min_confidence", self.min_confidence, "from 0 to below 1")
+        check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
+        check(self.hands == 1 or not self.box, "hands", self.hands, "1 with box=, which is one hand's")
+        check(self.hands == 1 or bool(self.localizer), "hands", self.hands, "1 without localizer=FILE")
+        check(not (self.box and self.localizer), "box", self.box, "left out, or localizer: the box replaces it")
+        check(bool(self.K) or not self.depth, "depth", self.depth, "given together with K=fx,fy,cx,cy")
+        box_of(self.box)
+        K_of(self.K)
+
+
+def predict(config: PredictConfig) -> dict[str, Any]:
+    """Predict; leaves ``config.yaml``, the results and ``summary.json`` in ``out``, and returns the summary.
+
+    Photos that cannot be used are left out and named. Repeating the command predicts anew.
+
+    Raises:
+        FileNotFoundError: when the checkpoint, the input, the localizer or the depth is missing.
+        ValueError: when nothing can be read, an option does not fit the input, or ``out`` is another run's.
+    """
+    out = Path(config.out).expanduser()
+    if config.depth and not Path(config.depth).expanduser().exists():
+        raise FileNotFoundError(f"depth={config.depth} does not exist; give a depth map or a folder of them")
+    video = _video_of(config)
+    files, no_photos = ([], []) if video else photo_files(config.input, out.resolve(), frozenset({SUMMARY}))
+    require_file(config.checkpoint, "checkpoint")
+    finder = _finder(config)
+    origin = Origin.of(config.checkpoint, finder.locator_name)
+    if video:
+        run = VideoRun(video, finder, origin, config.one_euro if config.smooth else None)
+        _open(config, out)
+        run.predict(out)
+    else:
+        depth = Path(config.depth).expanduser() if config.depth else None
+        run = PhotoRun(finder, origin, DepthSource(depth, config.depth_scale) if depth else None)
+        decoded = run.readable(files)
+        _open(config, out)
+        for one in decoded:
+            run.predict(one, out)
+        run.skipped += no_photos
+    summary = {
+        "input": config.input,
+        "locator": finder.locator_name,
+        "checkpoint": origin.to_json(),
+        "device": str(finder.predictor.device),
+        "threads": torch.get_num_threads(),
+        **run.to_json(),
+    }
+    write_json(out / f"{SUMMARY}.json", summary)
+    sys.stdout.write("\n".join(run.lines(out)) + "\n")
+    return summary
+
+
+def numbers(text: str, key: str, names: tuple[str, ...]) -> list[float] | None:
+    """Numbers separated by commas; None for an empty text.
+
+    Raises:
+        ValueError: when there are not as many finite numbers as ``names``.
+    """
+    if not text:
+        return None
+    try:
+        values = [float(part) for part in text.strip("[]()").split(",")]
+    except ValueError:
+        values = []
+    check(len(values) == len(names) and bool(np.isfinite(values).all()), key, text, f"numbers {','.join(names)}")
+    return values
+
+
+def box_of(text: str) -> tuple[float, float, float, float] | None:
+    """The option ``box``.
+
+    Raises:
+        ValueError: when it is no box.
+    """
+    values = numbers(text, "box", ("x0", "y0", "x1", "y1"))
+    if values is None:
+        return None
+    x0, y0, x1, y1 = values
+    check(x1 > x0 and y1 > y0, "box", text, "x0,y0,x1,y1 with x1 > x0 and y1 > y0")
+    return x0, y0, x1, y1
+
+
+def K_of(text: str) -> np.ndarray | None:
+    """The option ``K`` as a matrix.
+
+    Raises:
+        ValueError: when these are no intrinsics.
+    """
+    values = numbers(text, "K", ("fx", "fy", "cx", "cy"))
+    if values is None:
+        return None
+    fx, fy, cx, cy = values
+    check(fx > 0 and fy > 0, "K", text, "fx,fy,cx,cy with positive focal lengths, in pixels")
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+
+
+def _video_of(config: PredictConfig) -> Path | None:
+    path = Path(config.input).expanduser()
+    if not (path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES):
+        return None
+    check(not config.depth, "depth", config.depth, "left out with a video; save its frames as photos")
+    return path
+
+
+def _finder(config: PredictConfig) -> HandFinder:
+    predictor = Predictor.load(config.checkpoint, config.device, crop_margin=config.crop_margin)
+    locator, name = open_locator(predictor, box_px=box_of(config.box), localizer=config.localizer, device=config.device)
+    return HandFinder(
+        predictor=predictor,
+        locator=locator,
+        locator_name=name,
+        camera=Camera(K_of(config.K), config.bone_mm / 1000 or None),
+        handedness=config.handedness,
+        most_hands=config.hands,
+        min_confidence=config.min_confidence,
+    )
+
+
+def _open(config: PredictConfig, out: Path) -> None:
+    """The run's folder, without what a killed run left half-written."""
+    open_run_folder(out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
+    for partial in out.rglob(".*.partial*"):
+        partial.unlink(missing_ok=True)
+
+
+main = stage_main("predict", PredictConfig, predict)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

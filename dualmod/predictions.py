@@ -1,0 +1,138 @@
+"""Saved predictions: what ``evaluate`` leaves and what any other program may write, measured without a network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from dualmod.data.crop import box_longer_side, crop_side_px
+from dualmod.data.images import LabelledImages
+from dualmod.freihand_metrics import joint_scores, rounded
+from dualmod.metrics import DatasetMetrics, scores_2d, scores_3d
+from synth.conventions import NUM_JOINTS, RIGHT, UNKNOWN
+from synth.files import read_npz, require_file
+
+NAMES = ("files", "joints_px", "joints_cam", "right_probability", "dataset")
+ADVICE = "write files [N] and joints_px [N, 21, 2] with numpy.savez, NaN where no hand was found"
+MISSED_PX = 1e9
+"""Where the joints of a hand are put that was not found: further off than any threshold."""
+SHAPES = {"joints_px": (NUM_JOINTS, 2), "joints_cam": (NUM_JOINTS, 3), "right_probability": ()}
+
+
+@dataclass(frozen=True)
+class SavedPredictions:
+    """Predictions by row; a hand that was not found is a row of NaN.
+
+    Attributes:
+        files: Image file of each row, as the set names it.
+        joints_px: Joints in pixels of the stored image.
+        joints_cam: Joints in metres, or all NaN where there are none.
+        right_probability: Probability of a right hand; NaN where it is not told.
+    """
+
+    files: tuple[str, ...]
+    joints_px: Float[np.ndarray, "images 21 2"]
+    joints_cam: Float[np.ndarray, "images 21 3"]
+    right_probability: Float[np.ndarray, "images"]
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The arrays of ``predictions.npz``."""
+        return {name: getattr(self, name) for name in SHAPES}
+
+    @property
+    def found(self) -> Bool[np.ndarray, "images"]:
+        """Rows with a hand."""
+        return np.asarray(np.isfinite(self.joints_px).all((1, 2)))
+
+
+def read_predictions(path: str | Path, sets: list[LabelledImages]) -> list[SavedPredictions]:
+    """The predictions for each set, in the order of its images.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is damaged, an array has the wrong shape, or an image of a set has no row or two.
+    """
+    path = require_file(path, "predictions")
+    columns = read_npz(path, "predictions", NAMES, ADVICE)
+    count = len(columns["files"])
+    for name, shape in SHAPES.items():
+        values = columns.setdefault(name, np.full((count, *shape), np.nan))
+        if values.shape != (count, *shape) or not np.issubdtype(values.dtype, np.floating):
+            raise ValueError(f"predictions={path}: {name} is {values.dtype} {values.shape}; {ADVICE}")
+    return [_rows_of(path, columns, labelled, len(sets)) for labelled in sets]
+
+
+def _rows_of(path: Path, columns: dict[str, np.ndarray], labelled: LabelledImages, num_sets: int) -> SavedPredictions:
+    is_here = np.ones(len(columns["files"]), bool)
+    if "dataset" in columns:
+        is_here = columns["dataset"] == labelled.name
+    elif num_sets > 1:
+        raise ValueError(f"predictions={path} has no array dataset, which {num_sets} sets need; evaluate them apart")
+    places: dict[str, int] = {}
+    for row in np.flatnonzero(is_here):
+        name = str(columns["files"][row])
+        if name in places:
+            raise ValueError(f"predictions={path} has two rows for {name} of {labelled.name}; keep one")
+        places[name] = int(row)
+    absent = [name for name in labelled.files if name not in places]
+    if absent:
+        raise ValueError(
+            f"predictions={path} lacks {len(absent)} of {len(labelled)} images of {labelled.name}, first {absent[0]}; "
+            "give every image a row, of NaN where no hand was found"
+        )
+    rows = [places[name] for name in labelled.files]
+    return SavedPredictions(labelled.files, *(columns[name][rows].astype(np.float64) for name in SHAPES))
+
+
+def score_predictions(
+    saved: SavedPredictions, labelled: LabelledImages, *, crop_margin: float, bootstrap: int, seed: int
+) -> DatasetMetrics:
+    """Metrics as of a network; a hand that was not found has all its joints wrong.
+
+    3D metrics take ``joints_cam`` as it stands, over the images that have it, and ``extras`` says how many were missed.
+
+    Args:
+        saved: Predictions, rows as those of the set.
+        labelled: The set.
+        crop_margin: Side of the crop over the longer side of the hand's box, for ``pck_crop``.
+        bootstrap: Resamples for the intervals.
+        seed: Seed of the resampling.
+    """
+    found = saved.found
+    scores = scores_2d(
+        np.where(found[:, None, None], saved.joints_px, MISSED_PX),
+        labelled.joints_px,
+        labelled.visible,
+        box_side_px=np.maximum(1.0, box_longer_side(labelled.boxes_px)),
+        crop_side_px=np.array([crop_side_px(box, crop_margin) for box in labelled.boxes_px]),
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    extras: dict[str, Any] = {
+        "handedness": "predicted",
+        "handedness_accuracy": _handedness_accuracy(saved, labelled),
+        "labels": labelled.label_kind,
+        "definition": labelled.definition,
+        "missed": int((~found).sum()),
+    }
+    rows = np.isfinite(labelled.joints_cam).all((1, 2)) & np.isfinite(saved.joints_cam).all((1, 2)) & found
+    if rows.any():
+        ours, truth = saved.joints_cam[rows], labelled.joints_cam[rows]
+        scores |= scores_3d(ours, truth, bootstrap=bootstrap, seed=seed)
+        extras["freihand"] = rounded(joint_scores(ours, truth))
+        extras["given_for_3d"] = "joints_cam as they were saved"
+        extras["images_3d"] = int(rows.sum())
+    return DatasetMetrics(len(labelled), scores, extras)
+
+
+def _handedness_accuracy(saved: SavedPredictions, labelled: LabelledImages) -> float | None:
+    """None without labels or without predictions; a hand that was not found is named wrongly."""
+    known = np.array([hand != UNKNOWN for hand in labelled.handedness])
+    if not known.any() or np.isnan(saved.right_probability).all():
+        return None
+    is_right = np.array([hand == RIGHT for hand in labelled.handedness])
+    named = (saved.right_probability > 0.5) == is_right
+    return round(float((named & np.isfinite(saved.right_probability))[known].mean()), 6)

@@ -1,0 +1,133 @@
+"""Locators that need no training of their own: windows that the pose network looks at, and a box that the user gave."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from dualmod.data.crop import joints_box
+from dualmod.locator import HandBox, Locator
+from dualmod.predictor import Predictor
+
+WINDOW_SHARES = (1.0, 0.6, 0.35)
+"""Sides of the windows in longer sides of the photo; neighbours overlap by half."""
+LARGE_WINDOW_BONUS = 0.3
+"""A hand found in a window of share s competes with its confidence times s to this power: there are many small windows,
+and the surest of many is surer by chance. On 60 renders, whole and pasted into photos, 0.15 to 0.5 serve alike."""
+
+GIVEN, LOCALIZER, WINDOWS = "given", "localizer", "windows"
+"""Where a box comes from."""
+
+
+class WindowLocator:
+    """The one hand of each photo, found by the pose network itself: it looks at a pyramid of windows.
+
+    The surest prediction of each layer is looked at again from its own joints, as adaptation does (``distill.locate``);
+    the surest of all stays. It always finds something: a low score is the sign that there is no hand.
+    """
+
+    def __init__(self, predictor: Predictor, shares: Sequence[float] = WINDOW_SHARES) -> None:
+        self.predictor, self.shares = predictor, tuple(shares)
+
+    def find(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> list[list[HandBox]]:
+        """One hand for each photo; its score is the mean confidence of its joints."""
+        return [[self._find_one(image)] for image in images]
+
+    def _find_one(self, image: UInt8[np.ndarray, "height width 3"]) -> HandBox:
+        layers = [window_boxes(image.shape[1::-1], (share,), self.predictor.crop_margin) for share in self.shares]
+        found = iter(self._looked_at(image, np.concatenate(layers)))
+        first = [max(islice(found, len(layer)), key=_score) for layer in layers]
+        second = self._looked_at(image, np.stack([hand.box_px for hand in first]))
+        bonus = [share**LARGE_WINDOW_BONUS for share in self.shares]
+        rated = zip([*first, *second], [*bonus, *bonus], strict=True)
+        return max(rated, key=lambda pair: pair[0].score * pair[1])[0]
+
+    def _looked_at(
+        self, image: UInt8[np.ndarray, "height width 3"], boxes_px: Float[np.ndarray, "n 4"]
+    ) -> list[HandBox]:
+        found = self.predictor.predict([image] * len(boxes_px), boxes_px)
+        rows = zip(found.joints_px, found.confidence, found.right_probability, strict=True)
+        return [HandBox(joints_box(j), float(c.mean()), float(r)) for j, c, r in rows]
+
+
+@dataclass(frozen=True)
+class GivenBox:
+    """The box that the user gave, for every photo.
+
+    Attributes:
+        box_px: x0, y0, x1, y1 in pixels of the upright photo.
+    """
+
+    box_px: tuple[float, float, float, float]
+
+    def find(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> list[list[HandBox]]:
+        """The box, where the photo has a pixel of it.
+
+        Raises:
+            ValueError: when it lies outside a photo.
+        """
+        for image in images:
+            height, width = image.shape[:2]
+            x0, y0, x1, y1 = self.box_px
+            if x1 < 0 or y1 < 0 or x0 > width - 1 or y0 > height - 1:
+                raise ValueError(
+                    f"box={x0:g},{y0:g},{x1:g},{y1:g} lies outside the photo of {width} x {height} px; "
+                    f"give x0,y0,x1,y1 in pixels of the upright photo"
+                )
+        return [[HandBox(np.array(self.box_px, np.float64), 1.0, 0.5)] for _ in images]
+
+
+def open_locator(
+    predictor: Predictor, *, box_px: tuple[float, float, float, float] | None, localizer: str, device: str
+) -> tuple[Locator, str]:
+    """The locator that the options ask for, and its name: ``given``, ``localizer`` or ``windows``.
+
+    Raises:
+        FileNotFoundError: when the localizer's file is missing.
+        ValueError: when it is no localizer.
+    """
+    if box_px is not None:
+        return GivenBox(box_px), GIVEN
+    if localizer:
+        from dualmod.localizer.localizer import Localizer  # only who gives one needs it
+
+        return Localizer.load(localizer, device), LOCALIZER
+    return WindowLocator(predictor), WINDOWS
+
+
+def window_boxes(size_px: Sequence[int], shares: Sequence[float], margin: float) -> Float[np.ndarray, "windows 4"]:
+    """Boxes whose crops with ``margin`` are square windows over the whole photo.
+
+    Args:
+        size_px: Width and height of the photo.
+        shares: Side of the windows in longer sides of the photo, one layer for each.
+        margin: Side of a crop over the longer side of its box.
+    """
+    width, height = size_px
+    layers = [share * max(width, height) for share in shares]
+    boxes = [
+        centred_box(np.array([x, y]), side / margin)
+        for side in layers
+        for y in _centres(height, side)
+        for x in _centres(width, side)
+    ]
+    return np.stack(boxes)
+
+
+def centred_box(centre_px: Float[np.ndarray, "2"], side_px: float) -> Float[np.ndarray, "4"]:
+    """The square box about a point."""
+    return np.concatenate([centre_px - side_px / 2, centre_px + side_px / 2])
+
+
+def _score(hand: HandBox) -> float:
+    return hand.score
+
+
+def _centres(extent_px: int, side_px: float) -> Float[np.ndarray, "windows"]:
+    """Centres of windows that reach from edge to edge of the photo and overlap by half or more."""
+    if extent_px <= side_px:
+        return np.array([(extent_px - 1) / 2])
+    count = int(np.ceil((extent_px - side_px) / (side_px / 2) - 1e-9)) + 1
+    return np.linspace(side_px / 2 - 0.5, extent_px - 0.5 - side_px / 2, count)
