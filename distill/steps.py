@@ -24,6 +24,8 @@ TIMES_FILE = "times.json"
 LOCKS = ".locks"
 POLL_SECONDS = 0.5
 """Between looks at what other processes have finished."""
+LONG_SECONDS = 2.0
+"""A step that takes less leaves too little behind to look for."""
 C = TypeVar("C")
 
 
@@ -183,8 +185,9 @@ def _run(step: Step, place: str, out: Path, console: Console) -> None:
     console.print(f"{place} {step.name} ...", markup=False)
     started = time.perf_counter()
     step.run(step.config)
-    gc.collect()  # Lightning's trainer and its parts hold each other, and with them the dataset in memory
     seconds = time.perf_counter() - started
+    if seconds > LONG_SECONDS:
+        gc.collect()  # Lightning's trainer and its parts hold each other, and with them the dataset in memory
     note_time(out, step.name, seconds)
     console.print(f"{place} {step.name}: {seconds:.0f} s", markup=False)
 

@@ -29,7 +29,9 @@ def surest_half(judged: Judged) -> dict[str, float]:
 
 
 def reliability_figure(judged: dict[str, Judged]) -> str:
-    """A line for each stage: the share of right joints over their confidence.
+    """A line for each stage: the share of right joints in tenths of the joints, from the least sure to the surest.
+
+    Confidence comes from the width of a heatmap and is no probability, so that its rank is what can be read.
 
     Args:
         judged: Joints of all seeds of each stage.
@@ -37,8 +39,12 @@ def reliability_figure(judged: dict[str, Judged]) -> str:
     figure = Figure(figsize=(4.6, 3.0), layout="constrained")
     axes = figure.subplots()
     for place, (label, joints) in enumerate(judged.items()):
-        axes.plot(*reliability(joints), marker="o", markersize=3, color=stage_colour(place), label=label)
-    axes.plot([0, 1], [0, 1], color="#9aa0a6", linewidth=0.8, linestyle="--")
-    axes.set(xlabel="confidence (tenths of the joints)", ylabel=f"within {NEAR_BOX:g} box", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+        _, share = reliability(joints)
+        tenths = np.arange(1, len(share) + 1)
+        axes.plot(tenths, share, marker="o", markersize=3, color=stage_colour(place), label=label)
+    axes.set(
+        xlabel="tenth of the joints, least to most confident", ylabel=f"share within {NEAR_BOX:g} box", ylim=(0, 1)
+    )
+    axes.set_xticks(range(1, BINS + 1))
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     return svg_uri(figure)

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,15 @@ def test_uploads_have_a_folder_that_is_deleted_and_the_environment_comes_back(mo
     assert os.environ["GRADIO_TEMP_DIR"] == "mine" and "GRADIO_ANALYTICS_ENABLED" not in os.environ
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell lets its background jobs ignore Ctrl+C, and with them tests that run in one."""
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, kept)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_page_and_cleans_up(number: signal.Signals) -> None:
     kept, reached = signal.getsignal(signal.SIGTERM), []
