@@ -141,11 +141,10 @@ def pseudo_labels(
     uv, depth = (torch.stack(parts) for parts in zip(*plain, *corrected, strict=True))
     spread = pose_variance(uv, depth, config.depth_weight)
     kept = torch.ones_like(spread, dtype=torch.bool)
-    threshold = float("inf")
     if config.gate:
         doubt = spread if config.gate_by == SPREAD else hand_doubt(passes)
         kept, threshold = gates[config.gate_by](doubt)
-        report[f"kept_by_{config.gate_by}"] = _share(kept)
+        report |= {f"kept_by_{config.gate_by}": _share(kept), "threshold": threshold}
     if config.agreement:
         assert views is not None
         all_uv, all_depth = _with(views[0], first.joints_uv), _with(views[1], first.joints_depth)
@@ -174,7 +173,7 @@ def pseudo_labels(
         spread=spread,
         kept=kept,
         joint_weight=inside * weight,
-        report={"kept_share": _share(kept), "spread": spread.mean().item(), "threshold": threshold, **report},
+        report={"kept_share": _share(kept), "spread": spread.mean().item(), **report},
     )
 
 
