@@ -8,7 +8,8 @@ import pytest
 
 from distill.report.compare import Comparison
 from distill.report.runs import Stage
-from distill.transfer import Roles, TransferConfig, find_roles, headline, main, transfer
+from distill.report.sections import Roles
+from distill.transfer import TransferConfig, find_roles, headline, main, transfer
 
 Write = Callable[..., Path]
 
