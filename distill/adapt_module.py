@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from distill.adapt_config import AdaptConfig
 from distill.alarms import Alarms
 from distill.methods import Setting
 from dualmod.network.model import DualModalityNet
+from dualmod.network.modes import start_training
 from dualmod.objective import objective
 from dualmod.training_module import TrainingModule
 
@@ -23,11 +24,7 @@ class AdaptModule(TrainingModule):
         self.method = config.method.build(net, Setting(config.seed, config.max_steps))
 
     def on_train_start(self) -> None:
-        self.net.train()
-        if self.config.frozen_statistics:
-            for module in self.net.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+        start_training(self.net, frozen_statistics=self.config.frozen_statistics)
 
     def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
         (view, view_plus), target = batch

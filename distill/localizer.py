@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distill.localizer_teacher import HandTeacher, HandTeacherConfig
 from distill.localizer_views import PhotoViewBatches, PhotoViews, PhotoViewsConfig
@@ -26,6 +26,7 @@ from dualmod.localizer.network import LocalizerNet
 from dualmod.localizer.scene_config import SceneConfig
 from dualmod.localizer.targets import centre_targets
 from dualmod.localizer.train import scene_losses
+from dualmod.network.modes import start_training
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.ranks import require_one_process
 from dualmod.training import run_training
@@ -85,11 +86,7 @@ class AdaptLocalizerModule(TrainingModule):
         self.teacher = HandTeacher(net, config.teacher)
 
     def on_train_start(self) -> None:
-        self.net.train()
-        if self.config.frozen_statistics:
-            for module in self.net.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+        start_training(self.net, frozen_statistics=self.config.frozen_statistics)
 
     def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
         scenes, views = batch

@@ -3,18 +3,18 @@
 The batch and the start network's readings on it are the same in every call, so a run that is resumed goes on unchanged.
 """
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from distill.doubts import hand_doubt
 from distill.registration import lifted
 from distill.target import TargetBatch
 from distill.weak_views import view_poses
 from dualmod.network.model import DualModalityNet
+from dualmod.network.modes import evaluating
 from dualmod.prediction import Prediction
 from dualmod.predictor import right_probability
 from synth.conventions import BONES
@@ -54,9 +54,9 @@ class Watch:
 
     def __init__(self, net: DualModalityNet, photos: TargetBatch, renders: Float[Tensor, "batch 3 side side"]):
         self.photos = photos.mirrored(photos.right < 0.5)
-        with torch.no_grad(), _evaluating(net):
+        with torch.no_grad(), evaluating(net):
             on_renders = net(renders)
-            self.least_confidence = _confidence(on_renders).quantile(SURE_QUANTILE).item()
+            self.least_confidence = (-hand_doubt([on_renders])).quantile(SURE_QUANTILE).item()
             self.render_spread = pose_spread(on_renders.joints_uv)
             self.start_bones = bone_lengths(net(self.photos.weak), self.photos.focal)
         self.start = self(net, None)
@@ -65,7 +65,7 @@ class Watch:
     def __call__(self, net: DualModalityNet, teacher: DualModalityNet | None) -> Readings:
         """Readings of a network, and of its teacher where there is one; both are left as they were."""
         photos = self.photos.to(next(net.parameters()).device)
-        with _evaluating(net):
+        with evaluating(net):
             seen, flipped = net(photos.weak), net(photos.weak.flip(-1))
             views_uv, _ = view_poses(net, photos, mirrored=False)
             taught = teacher(photos.weak).joints_uv if teacher is not None else seen.joints_uv
@@ -73,7 +73,7 @@ class Watch:
         right = torch.where(photos.right < 0.5, 1 - right_probability(seen, flipped), right_probability(seen, flipped))
         bones = bone_lengths(seen, photos.focal)
         return Readings(
-            sure_share=(_confidence(seen) >= self.least_confidence).double().mean().item(),
+            sure_share=(-hand_doubt([seen]) >= self.least_confidence).double().mean().item(),
             spread=pose_spread(seen.joints_uv),
             disagreement=_distance(views_uv[0], seen.joints_uv),
             teacher_gap=_distance(taught, seen.joints_uv),
@@ -94,22 +94,6 @@ def bone_lengths(seen: Prediction, focal: Float[Tensor, "batch"]) -> Float[Tenso
     joints = lifted(seen.joints_uv, seen.joints_depth, focal)
     near, far = torch.tensor(BONES, device=joints.device).unbind(1)
     return torch.linalg.norm(joints[:, far] - joints[:, near], dim=-1).mean(0).clamp_min(1e-6)
-
-
-@contextlib.contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode; each module goes back to the mode that it was in, frozen ones among trained ones included."""
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def _confidence(seen: Prediction) -> Float[Tensor, "batch"]:
-    return seen.confidence.log().mean(1)
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

@@ -13,6 +13,7 @@ from dualmod.losses.alignment import feature_alignment
 from dualmod.losses.nt_xent import nt_xent
 from dualmod.losses.supervision import SupervisionConfig, supervision_loss
 from dualmod.network.model import DualModalityNet, Latent
+from dualmod.network.modes import evaluating
 from dualmod.prediction import Prediction
 from dualmod.whole_batch import Gather, unchanged
 from synth.config import check, option
@@ -202,12 +203,8 @@ def _contrast(
 @torch.no_grad()
 def _predicted_depth(net: DualModalityNet, rgb: Tensor) -> Tensor:
     """Depth as the second pass of adaptation has it: predicted from RGB by the network as it is at test."""
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    depth = net.predicted_depth(net(rgb))
-    for module, training in modes.items():
-        module.training = training
-    return depth
+    with evaluating(net):
+        return net.predicted_depth(net(rgb))
 
 
 def _attention(attention: list[Tensor] | None, config: MethodConfig, plain: int, mirrored: int) -> list[Tensor] | None:
