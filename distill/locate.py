@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dualmod.data.crop import joints_box
+from dualmod.data.windows import window_boxes
 from dualmod.predictor import HandEstimates, Predictor
-from dualmod.window_locator import window_boxes
 
 
 @dataclass(frozen=True)

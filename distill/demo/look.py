@@ -1,8 +1,5 @@
 """One photograph through the networks: where the hands are, what each network says of them, and how long it took."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +10,11 @@ from distill.demo.hands import HandsOf, box_from_text
 from distill.demo.photo import Photo, read_photo
 from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift
 from dualmod.locator import HandBox
+from dualmod.part_timings import PartTimings
 from dualmod.predictor import HandEstimates, Predictor
 from synth.conventions import LEFT, RIGHT, ROOT_JOINT, UNKNOWN
 
 GIVEN_HANDS = (UNKNOWN, RIGHT, LEFT)
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -58,23 +55,6 @@ class Looked:
     is_box_given: bool
 
 
-class Stopwatch:
-    """Seconds by name of a part."""
-
-    def __init__(self, clock: Clock = time.perf_counter) -> None:
-        self.seconds: dict[str, float] = {}
-        self._clock = clock
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Time what runs inside, and add it to the part's seconds."""
-        start = self._clock()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - start
-
-
 def look(networks: Networks, path: str | Path, *, box: str = "", hand: str = UNKNOWN) -> Looked:
     """What the networks see in a photo.
 
@@ -87,21 +67,21 @@ def look(networks: Networks, path: str | Path, *, box: str = "", hand: str = UNK
     Raises:
         ValueError: in words for a page, when the photo or the box is of no use, or no hand is found.
     """
-    watch = Stopwatch()
-    with watch.part("decode"):
+    timings = PartTimings()
+    with timings.part("decode"):
         photo = read_photo(path)
     given = box_from_text(box, photo.width, photo.height)
-    with watch.part("locate"):
+    with timings.part("locate"):
         hands = _found(networks, photo) if given is None else [HandBox(photo.shrink(given), 1.0, 0.5)]
     images, boxes_px = [photo.image] * len(hands), np.stack([h.box_px for h in hands])
     handedness = [hand] * len(hands)
-    with watch.part("network"):
+    with timings.part("network"):
         after = networks.after.predict(images, boxes_px, handedness)
     before = None
     if networks.before is not None:
-        with watch.part("network before"):
+        with timings.part("network before"):
             before = networks.before.predict(images, boxes_px, handedness)
-    return Looked(photo, hands, after, before, watch.seconds, given is not None)
+    return Looked(photo, hands, after, before, timings.seconds, given is not None)
 
 
 def _found(networks: Networks, photo: Photo) -> list[HandBox]:

@@ -18,6 +18,7 @@ from dualmod.data.hands import Hands
 from dualmod.data.real import UnlabelledImages
 from dualmod.data.synthetic import TEST_MARGIN
 from dualmod.data.texture import change_texture
+from dualmod.data.windows import window_boxes
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,7 @@ class PhotoPictures:
 
 def whole_box(photo: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "4"]:
     """The box whose crop at the margin of test shows the whole photo."""
-    height, width = photo.shape[:2]
-    half, centre = max(height, width) / (2 * TEST_MARGIN), np.array([(width - 1) / 2, (height - 1) / 2])
-    return np.concatenate([centre - half, centre + half])
+    return window_boxes(photo.shape[1::-1], (1.0,), TEST_MARGIN)[0]
 
 
 class ContrastBatches:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dualmod.data.crop import crop_side_px
-from dualmod.window_locator import GivenBox, WindowLocator, open_locator, window_boxes
+from dualmod.data.windows import window_boxes
+from dualmod.window_locator import GivenBox, WindowLocator, open_locator
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from distill.demo.look import Networks, Stopwatch, joints_cm, look
+from distill.demo.look import Networks, joints_cm, look
 from dualmod.checkpoint import choose_device
 from dualmod.lift import TYPICAL_BONE_M, assumed_K
 from dualmod.locator import HandBox
@@ -92,15 +92,3 @@ def test_a_hand_of_typical_size_before_the_assumed_camera_comes_back(networks: N
     )
     found = joints_cm(looked, seen)
     assert np.allclose(found, 100 * (joints_cam - joints_cam[ROOT_JOINT]), atol=1e-6)
-
-
-def test_the_stopwatch_adds_up_by_part_even_when_a_part_fails() -> None:
-    times = iter([0.0, 1.0, 5.0, 7.5, 10.0, 10.25])
-    watch = Stopwatch(lambda: next(times))
-    with watch.part("a"):
-        pass
-    with pytest.raises(KeyError), watch.part("b"):
-        raise KeyError
-    with watch.part("a"):
-        pass
-    assert watch.seconds == {"a": 1.25, "b": 2.5}
