@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
-from torch.utils.data import ConcatDataset
+from torch.utils.data import ConcatDataset, Subset
 
 from dualmod.data.real import open_target
 
@@ -30,6 +30,11 @@ class TargetPhotos:
 
     def __len__(self) -> int:
         return len(self.sets)
+
+    def rows(self, chosen: Int[np.ndarray, "chosen"]) -> "TargetPhotos":
+        """Some of the photos, each on its own: their neighbours stay behind."""
+        images = Subset(self.images, chosen.tolist())  # type: ignore[arg-type]
+        return TargetPhotos(images, self.sets[chosen], np.full((len(chosen), 2), -1))  # type: ignore[arg-type]
 
     def draw(self, count: int, balance: str, rng: np.random.Generator) -> Int[np.ndarray, "count"]:
         """Photos of a batch: each as likely as any other, or each set as likely (``balance``)."""

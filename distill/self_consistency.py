@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from distill.alarms import criterion
 from distill.locate import locate_hands
 from distill.photos import SET, open_photos
@@ -62,14 +64,16 @@ def self_consistency(config: ConsistencyConfig) -> Path:
     photos = open_photos(config.target, config.target_root)
     out = open_run_folder(config.out, config, overwrite=False, free_keys=("device",))
     net = load_network(config.checkpoint)
+    rng = np.random.default_rng([config.seed, 0, 3])
+    photos = photos.rows(photos.draw(config.photos, SET, rng))
     located = locate_hands(Predictor(net, choose_device(config.device)), photos.images)
     augment = replace(AugmentConfig(), crop_px=net.config.image_size)
     batches = TargetBatches(
-        photos, located, augment, batch_size=config.photos, seed=config.seed, views=ViewsConfig(num_views=1),
-        balance=SET,
-    )  # fmt: skip
+        photos, located, augment, batch_size=len(photos), seed=config.seed, views=ViewsConfig(num_views=1)
+    )
+    batch, _ = batches.of_photos(np.arange(len(photos)), 0, rng)
     renders = next(held_out_batches(hands, crop_px=net.config.image_size, batch_size=config.photos))
-    readings = Watch(net, batches(0), renders.rgb.to(next(net.parameters()).device)).start
+    readings = Watch(net, batch, renders.rgb.to(next(net.parameters()).device)).start
     with written_atomically(out / CONSISTENCY_FILE) as partial:
         partial.write_text(json.dumps({"criterion": criterion(readings), **asdict(readings)}, indent=2))
     return out / CONSISTENCY_FILE
