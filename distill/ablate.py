@@ -13,9 +13,10 @@ from rich.console import Console
 
 from distill.ablation_steps import STAGES, AblateConfig, ablation_steps
 from distill.ablation_table import Ablation, write_tables
-from distill.label_free import CONSISTENCY_FOLDER, read_label_free
+from distill.label_free import read_label_free
 from distill.report.runs import EVALUATION_FOLDER, METRICS_FILE, load_stages
-from distill.steps import Step, forwarding_main, read_times, run_steps
+from distill.self_consistency import CONSISTENCY_FILE
+from distill.steps import Step, forwarding_main, list_of_stage, read_times, run_steps
 from distill.summary import Provenance, commit, hardware
 from synth.config import check
 from synth.files import open_run_folder
@@ -33,11 +34,11 @@ def ablate(cfg: AblateConfig) -> Path:
     """
     check(len(cfg.variants) > 1, "variants", list(cfg.variants), "two or more: variants=factors or variants.NAME=...")
     steps = ablation_steps(cfg)
-    free = ("seeds", "variants", "baseline", *STAGES)
+    free = ("seeds", "variants", "baseline", *map(list_of_stage, STAGES))
     out = open_run_folder(Path(cfg.out).expanduser(), cfg, overwrite=cfg.overwrite, free_keys=free)
 
     def tell(step: Step) -> None:
-        if step.out.name in (EVALUATION_FOLDER, CONSISTENCY_FOLDER):
+        if step.product.name in (METRICS_FILE, CONSISTENCY_FILE):
             _tell(cfg, out)
 
     run_steps(steps, out, Console(highlight=False, soft_wrap=True), after=tell)
@@ -63,7 +64,7 @@ def _command(cfg: AblateConfig) -> str:
     for key in ("baseline", "real_root", "backgrounds", "datasets", "start", "source", "target"):
         if getattr(cfg, key) != getattr(usual, key):
             options.append(f"{key}={getattr(cfg, key)}")
-    options += [f"{stage}.{override}" for stage in STAGES for override in getattr(cfg, stage)]
+    options += [f"{stage}.{override}" for stage in STAGES for override in getattr(cfg, list_of_stage(stage))]
     return " ".join(["handbridge ablate", *options])
 
 

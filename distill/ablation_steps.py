@@ -12,9 +12,10 @@ from distill.adapt import AdaptConfig, adapt
 from distill.alarms import CollapseError
 from distill.beside import AUTO, check_entry, find_backgrounds, find_real_root
 from distill.label_free import CONSISTENCY_FOLDER
-from distill.report.runs import EVALUATION_FOLDER
+from distill.report.runs import EVALUATION_FOLDER, METRICS_FILE
 from distill.self_consistency import CONSISTENCY_FILE, ConsistencyConfig, self_consistency
-from distill.steps import Step, compose_forwarded, split_forwarded
+from distill.steps import Step, compose_forwarded, list_of_stage, split_forwarded
+from distill.upper_bound import UpperBoundConfig, upper_bound
 from dualmod.evaluate import EvaluateConfig, evaluate
 from dualmod.pretrain import FREE_KEYS as TRAIN_FREE_KEYS
 from dualmod.pretrain import MODEL_FILE, PretrainConfig, pretrain
@@ -24,7 +25,7 @@ from synth.files import require_file
 from synth.generate import FREE_KEYS as GENERATE_FREE_KEYS
 from synth.generate import GenerateConfig, generate
 
-STAGES = ("generate", "pretrain", "adapt", "evaluate")
+STAGES = ("generate", "pretrain", "adapt", "upper-bound", "evaluate")
 RESERVED = ("out", "data", "checkpoint", "source", "target", "target_root", "dataset", "root", "preset", "overwrite")
 """Options that ablate alone sets, in every stage; ``seed`` of the trainings as well."""
 SEED = "SEED"
@@ -54,6 +55,7 @@ class AblateConfig:
     generate: list[str] = option([], "options for generate, as generate.KEY=VALUE on the command line")
     pretrain: list[str] = option([], "options for pretrain, as pretrain.KEY=VALUE on the command line")
     adapt: list[str] = option([], "options for adapt, as adapt.KEY=VALUE on the command line")
+    upper_bound: list[str] = option([], "options for upper-bound, as upper-bound.KEY=VALUE on the command line")
     evaluate: list[str] = option([], "options for evaluate, as evaluate.KEY=VALUE on the command line")
     overwrite: bool = option(False, "delete what another run left in out")
 
@@ -135,6 +137,8 @@ def _adapted(cfg: AblateConfig, name: str, seed: int, root: Path | None) -> list
     folder = Path(cfg.out).expanduser() / f"seed-{seed}" / name
     start = require_file(cfg.start.replace(SEED, str(seed)), "start")
     _, options = split_forwarded(shlex.split(cfg.variants[name]), STAGES)
+    if options["upper-bound"]:
+        return [_bounded(cfg, name, seed, start, root)]
     if not options["adapt"]:
         return [_measured(cfg, name, seed, start, root)]
     own = [f"checkpoint={start}", f"source={cfg.source}", f"target={cfg.target}", f"target_root={root}"]
@@ -147,6 +151,16 @@ def _adapted(cfg: AblateConfig, name: str, seed: int, root: Path | None) -> list
         _measured(cfg, name, seed, model, root),
         _agreeing(cfg, name, seed, model, Path(cfg.source).expanduser(), root),
     ]
+
+
+def _bounded(cfg: AblateConfig, name: str, seed: int, start: Path, root: Path | None) -> Step:
+    """The upper bound, which measures itself."""
+    folder = Path(cfg.out).expanduser() / f"seed-{seed}" / name
+    own = [f"checkpoint={start}", f"source={cfg.source}", f"dataset={cfg.datasets}", f"root={root}"]
+    own += [f"out={folder}", f"seed={seed}"]
+    config = _compose(cfg, name, "upper-bound", UpperBoundConfig, own, ("seed",))
+    measured = folder / EVALUATION_FOLDER / METRICS_FILE
+    return Step(f"seed-{seed}/{name}", config, upper_bound, folder, measured, TRAIN_FREE_KEYS, (start,))
 
 
 def adapt_to_the_end(config: AdaptConfig) -> None:
@@ -162,7 +176,7 @@ def _measured(cfg: AblateConfig, name: str, seed: int, model: Path, root: Path |
     options = [f"checkpoint={model}", f"dataset={cfg.datasets}", f"root={root}", f"out={inner}"]
     config = _compose(cfg, name, "evaluate", EvaluateConfig, options)
     place = f"seed-{seed}/{name}/{EVALUATION_FOLDER}"
-    return Step(place, config, evaluate, inner, inner / "metrics.json", ("batch_size", "device"), (model,))
+    return Step(place, config, evaluate, inner, inner / METRICS_FILE, ("batch_size", "device"), (model,))
 
 
 def _compose(
@@ -176,7 +190,7 @@ def _compose(
             " ".join(stray),
             f"options of a stage: {', '.join(STAGES)}, as STAGE.KEY=VALUE",
         )
-        forwarded = [*getattr(cfg, stage), *options[stage]]
+        forwarded = [*getattr(cfg, list_of_stage(stage)), *options[stage]]
         own = [f"preset={cfg.preset}", *own]
         return compose_forwarded(stage, schema, own, forwarded, verb="ablate", reserved=(*RESERVED, *reserved))
     except ValueError as error:

@@ -60,8 +60,7 @@ class Difference:
 def by_seed(stage: Stage, dataset: str, metric: str) -> dict[int, float]:
     """The metric of each seed; ``MEAN_OF_SETS`` for the mean over all sets, of the seeds that have them all."""
     if dataset != MEAN_OF_SETS:
-        found = {seed: evaluated.metrics.get(metric) for seed, evaluated in stage.of(dataset).items()}
-        return {seed: float(value) for seed, value in found.items() if isinstance(value, int | float)}
+        return stage.by_seed(dataset, metric)
     each = [by_seed(stage, name, metric) for name in stage.datasets]
     seeds = set.intersection(*map(set, each)) if each else set()
     return {seed: mean(values[seed] for values in each) for seed in sorted(seeds)}

@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
     "evaluate-localizer": ("dualmod.localizer.evaluate", "measure a localizer on whole labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
+    "upper-bound": ("distill.upper_bound", "train on labelled photographs: what adaptation could at most reach"),
     "label-precision": ("distill.label_precision", "how right pseudo-labels are on labelled photos, step by step"),
     "adapt-localizer": ("distill.localizer", "adapt a localizer to unlabelled photographs"),
     "predict": ("dualmod.predict", "find hands in photos or a video: joints as JSON, and overlays"),

@@ -117,15 +117,21 @@ def split_forwarded(arguments: Sequence[str], stages: Collection[str]) -> tuple[
     return own, forwarded
 
 
+def list_of_stage(stage: str) -> str:
+    """Name of the field that holds a stage's forwarded options."""
+    return stage.replace("-", "_")
+
+
 def forwarding_main(verb: str, schema: type[C], run: Callable[[C], Any], stages: Collection[str]) -> Callable[..., int]:
     """The ``main`` of a verb that runs stages: options ``STAGE.KEY=VALUE`` of the command line go into the list that
-    its config keeps for the stage, the others are the verb's own."""
+    its config keeps for the stage (``list_of_stage``), the others are the verb's own."""
 
     def main(argv: Sequence[str] | None = None) -> int:
         own, forwarded = split_forwarded(sys.argv[1:] if argv is None else argv, stages)
 
         def run_forwarded(cfg: Any) -> Any:
-            return run(replace(cfg, **{stage: [*getattr(cfg, stage), *forwarded[stage]] for stage in stages}))
+            lists = {list_of_stage(stage): forwarded[stage] for stage in stages}
+            return run(replace(cfg, **{key: [*getattr(cfg, key), *given] for key, given in lists.items()}))
 
         return stage_main(verb, schema, run_forwarded)(own)
 

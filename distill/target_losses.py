@@ -29,10 +29,21 @@ def pseudo_label_loss(
     target_uv = move_points(A_strong_weak, labels.joints_uv)
     inside = ((target_uv > 0) & (target_uv < 1)).all(-1)
     weight = labels.joint_weight * labels.kept[:, None] * inside
+    return pose_loss(prediction, target_uv, labels.joints_depth, weight, config)
+
+
+def pose_loss(
+    prediction: Prediction,
+    target_uv: Float[Tensor, "batch 21 2"],
+    target_depth: Float[Tensor, "batch 21"],
+    joint_weight: Float[Tensor, "batch 21"],
+    config: SupervisionConfig,
+) -> Float[Tensor, ""]:
+    """Distance of the pose and entropy of the heatmaps, weighed as for renders, as a mean over the batch."""
     pose = pose_distance(
-        prediction.joints_uv, prediction.joints_depth, target_uv, labels.joints_depth, joint_weight=weight
+        prediction.joints_uv, prediction.joints_depth, target_uv, target_depth, joint_weight=joint_weight
     )
-    heatmap = heatmap_cross_entropy(prediction.heatmap_logits, target_uv, joint_weight=weight)
+    heatmap = heatmap_cross_entropy(prediction.heatmap_logits, target_uv, joint_weight=joint_weight)
     return (config.pose_weight * pose + config.heatmap_weight * heatmap).mean()
 
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader
 from distill.report.calibration import surest_half
 from distill.report.compare import Comparison, compare
 from distill.report.figures import stage_colour
+from distill.report.gap import GapClosed, gaps_closed
 from distill.report.runs import Evaluated, Stage, load_stages
 from distill.report.sections import Roles, judged_joints, section
 from distill.report.tables import facts, spread_summary
@@ -21,7 +22,12 @@ from synth.config import check, option, required, stage_main
 from synth.files import require_writable, written_atomically
 
 JSON_FILE = "transfer.json"
-ROLE_WORDS = {"before": ("dual", "pretrain", "source"), "control": ("control",), "after": ("adapt", "distill")}
+ROLE_WORDS = {
+    "before": ("dual", "pretrain", "source"),
+    "control": ("control",),
+    "after": ("adapt", "distill"),
+    "bound": ("upper", "bound"),
+}
 
 
 @dataclass
@@ -34,6 +40,7 @@ class TransferConfig:
     before: str = option("", "label of the stage before adaptation; by default it is found by name")
     control: str = option("", "label of the control; by default it is found by name")
     after: str = option("", "label of the adapted stage; by default it is found by name")
+    bound: str = option("", "label of the upper bound, trained on labels; by default it is found by name")
     root: str = option("", "folder of the labelled images; by default where they were evaluated")
     gallery: int = option(4, "images of each kind for each dataset; 0 for none")
     bootstrap: int = option(2000, "resamples of seeds and images for the intervals of differences")
@@ -63,17 +70,19 @@ def transfer(cfg: TransferConfig) -> Path:
     datasets = list(dict.fromkeys(name for stage in stages for name in stage.datasets))
     images = {name: _labelled(stages, name, cfg.root) for name in datasets}
     comparisons = _comparisons(by_label, roles, images, cfg)
+    gaps = _gaps(by_label, roles)
     sections = [section(stages, by_label, name, images[name], roles, cfg.gallery) for name in datasets]
     page = _template().render(
         note=cfg.note,
         headline=headline(roles, comparisons),
         comparisons=comparisons,
+        gaps=gaps,
         stages=[(s.label, stage_colour(k), sorted(s.seeds), facts(s)) for k, s in enumerate(stages)],
         roles=roles,
         sections=sections,
     )
     with written_atomically(out.with_name(JSON_FILE)) as partial:
-        numbers = _numbers(stages, roles, comparisons, cfg.note, images)
+        numbers = _numbers(stages, roles, comparisons, gaps, cfg.note, images)
         partial.write_text(json.dumps(numbers, indent=2), encoding="utf-8")
     with written_atomically(out) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -81,7 +90,7 @@ def transfer(cfg: TransferConfig) -> Path:
 
 
 def find_roles(stages: list[Stage], cfg: TransferConfig) -> Roles:
-    """Which stage is before adaptation, which the control, which adapted: as given, else by their labels.
+    """Which stage is before adaptation, the control, the adapted one, the upper bound: as given, else by their labels.
 
     Raises:
         ValueError: when a label is given that no run has.
@@ -147,10 +156,20 @@ def _comparisons(
     ]
 
 
+def _gaps(by_label: dict[str, Stage], roles: Roles) -> list[GapClosed]:
+    """How far the control and the adapted stage come on the way to the upper bound."""
+    if roles.before is None or roles.bound is None:
+        return []
+    start, bound = by_label[roles.before], by_label[roles.bound]
+    compared = [by_label[label] for label in (roles.after, roles.control) if label is not None]
+    return [gap for stage in compared for gap in gaps_closed(start, stage, bound)]
+
+
 def _numbers(
     stages: list[Stage],
     roles: Roles,
     comparisons: list[Comparison],
+    gaps: list[GapClosed],
     note: str,
     images: dict[str, LabelledImages | None],
 ) -> dict[str, Any]:
@@ -163,6 +182,7 @@ def _numbers(
         "roles": asdict(roles),
         "summary": {s.label: {d: spread_summary(s, d) for d in s.datasets} for s in stages},
         "comparisons": [asdict(c) for c in comparisons],
+        "gaps": [asdict(g) for g in gaps],
         "confidence": {
             name: {label: surest_half(judged) for label, judged in judged_joints(stages, name, labelled).items()}
             for name, labelled in images.items()

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import simplejpeg
@@ -97,29 +97,49 @@ def evaluate(config: EvaluateConfig) -> dict[str, DatasetMetrics]:
     sets = [open_labelled(config.root, name.strip(), config.split) for name in config.dataset.split(",")]
     if config.max_images:
         sets = [labelled.thinned(config.max_images) for labelled in sets]
-    free = {"free_keys": ("batch_size", "device"), "overwrite": config.overwrite}
-    resampling = {"bootstrap": config.bootstrap, "seed": config.seed}
-    if config.predictions:
-        saved = read_predictions(config.predictions, sets)
-        out = open_run_folder(config.out, config, **free)
-        margin = config.crop_margin
-        metrics = [
-            score_predictions(s, labelled, crop_margin=margin, **resampling)
-            for s, labelled in zip(saved, sets, strict=True)
-        ]
-        _write(out, sets, [s.columns for s in saved], metrics)
-    else:
+    if config.checkpoint:
         predictor = Predictor.load(config.checkpoint, config.device, crop_margin=config.crop_margin)
         predictor.batch_size = config.batch_size
-        out = open_run_folder(config.out, config, **free)
-        results = [evaluate_network(predictor, s, handedness=config.handedness, **resampling) for s in sets]
-        metrics = [r.metrics for r in results]
-        _write(out, sets, [r.columns for r in results], metrics)
-    return {labelled.name: found for labelled, found in zip(sets, metrics, strict=True)}
+        return evaluate_with([predictor] * len(sets), sets, config)
+    saved = read_predictions(config.predictions, sets)
+    out = _open(config)
+    resampling = {"bootstrap": config.bootstrap, "seed": config.seed}
+    metrics = [
+        score_predictions(s, labelled, crop_margin=config.crop_margin, **resampling)
+        for s, labelled in zip(saved, sets, strict=True)
+    ]
+    return _write(out, sets, [s.columns for s in saved], metrics)
+
+
+class PredictsHands(Protocol):
+    """What ``Predictor.predict`` does."""
+
+    def predict(
+        self,
+        images: Sequence[UInt8[np.ndarray, "height width 3"]],
+        boxes_px: Float[np.ndarray, "hands 4"],
+        handedness: list[str] | None = None,
+    ) -> HandEstimates:
+        """One hand in each photo."""
+        ...
+
+
+def evaluate_with(
+    predictors: Sequence[PredictsHands], sets: list[LabelledImages], config: EvaluateConfig
+) -> dict[str, DatasetMetrics]:
+    """As ``evaluate``, with a predictor for each set."""
+    out = _open(config)
+    options = {"handedness": config.handedness, "bootstrap": config.bootstrap, "seed": config.seed}
+    results = [evaluate_network(p, labelled, **options) for p, labelled in zip(predictors, sets, strict=True)]
+    return _write(out, sets, [r.columns for r in results], [r.metrics for r in results])
+
+
+def _open(config: EvaluateConfig) -> Path:
+    return open_run_folder(config.out, config, free_keys=("batch_size", "device"), overwrite=config.overwrite)
 
 
 def evaluate_network(
-    predictor: Predictor,
+    predictor: PredictsHands,
     labelled: LabelledImages,
     *,
     handedness: str = "both",
@@ -211,7 +231,8 @@ def _rows_3d(labelled: LabelledImages) -> np.ndarray:
 
 def _write(
     out: Path, sets: list[LabelledImages], predicted: list[dict[str, np.ndarray]], metrics: list[DatasetMetrics]
-) -> None:
+) -> dict[str, DatasetMetrics]:
+    """Leave all files of an evaluation; the metrics by set."""
     columns: dict[str, np.ndarray] = {
         "files": np.concatenate([labelled.files for labelled in sets]),
         "dataset": np.concatenate([[labelled.name] * len(labelled) for labelled in sets]),
@@ -223,9 +244,10 @@ def _write(
     sheet = overlay_sheet([(labelled, arrays["joints_px"]) for labelled, arrays in zip(sets, predicted, strict=True)])
     with written_atomically(out / "overlays.jpg") as partial:
         partial.write_bytes(simplejpeg.encode_jpeg(sheet, quality=88, colorspace="RGB"))
-    told = {labelled.name: found.to_json() for labelled, found in zip(sets, metrics, strict=True)}
+    by_set = {labelled.name: found for labelled, found in zip(sets, metrics, strict=True)}
     with written_atomically(out / "metrics.json") as partial:
-        partial.write_text(json.dumps(told, indent=2))
+        partial.write_text(json.dumps({name: found.to_json() for name, found in by_set.items()}, indent=2))
+    return by_set
 
 
 main = stage_main("evaluate", EvaluateConfig, evaluate)

@@ -40,3 +40,30 @@ def test_no_import_runs_up(package: str) -> None:
         for name in imported_packages(file.read_text()) & ALLOWED.keys() - ALLOWED[package]
     }
     assert not arrows
+
+
+def modules_below(start: str) -> set[str]:
+    """All modules of this project that a module imports, directly or through others."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        path = ROOT / name.replace(".", "/")
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if not file.is_file():
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def test_adaptation_has_no_way_to_the_labels_of_photographs() -> None:
+    assert "distill.labelled_photos" in modules_below("distill.upper_bound")
+    adapting = modules_below("distill.adapt")
+    assert "distill.photos" in adapting and not {"distill.labelled_photos", "distill.upper_bound"} & adapting

@@ -55,14 +55,18 @@ class Stage:
         """The seeds that were evaluated on ``dataset``."""
         return {seed: sets[dataset] for seed, sets in self.seeds.items() if dataset in sets}
 
-    def values(self, dataset: str, metric: str, hand: str = "predicted") -> list[float]:
-        """The metric of each seed; ``hand`` says whether the handedness was predicted or given."""
-        found = []
-        for evaluated in self.of(dataset).values():
+    def by_seed(self, dataset: str, metric: str, hand: str = "predicted") -> dict[int, float]:
+        """The metric of each seed that has it; ``hand`` says whether the handedness was predicted or given."""
+        found = {}
+        for seed, evaluated in self.of(dataset).items():
             metrics = evaluated.metrics if hand == "predicted" else evaluated.metrics.get("given", {})
             if isinstance(metrics.get(metric), int | float):
-                found.append(float(metrics[metric]))
+                found[seed] = float(metrics[metric])
         return found
+
+    def values(self, dataset: str, metric: str, hand: str = "predicted") -> list[float]:
+        """The same without the seeds."""
+        return list(self.by_seed(dataset, metric, hand).values())
 
 
 def load_stages(folders: list[str], labels: list[str] | None = None) -> list[Stage]:

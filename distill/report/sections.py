@@ -23,6 +23,7 @@ class Roles:
     before: str | None
     control: str | None
     after: str | None
+    bound: str | None = None
 
 
 def section(

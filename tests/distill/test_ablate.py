@@ -1,6 +1,7 @@
 """The ablation with stages that only leave their files: shared datasets, order, resuming, refusals, the tables."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from distill.adapt import AdaptConfig
 from distill.alarms import CollapseError
 from distill.report.runs import Evaluated, Stage
 from distill.self_consistency import CONSISTENCY_FILE
+from distill.upper_bound import UpperBoundConfig
 from dualmod.pretrain import PretrainConfig
 from synth.config import compose_config
 from tests.distill.conftest import leave, leave_evaluation
@@ -200,6 +202,27 @@ def test_methods_of_adaptation_start_from_the_checkpoint_of_their_seed(
     assert f"start={start}" in table and "| bare | adapt.method=cgac | 2 |" in table
 
 
+def test_the_upper_bound_is_one_step_that_measures_itself(
+    calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluated: Callable[..., Path]
+) -> None:
+    bounds: list[UpperBoundConfig] = []
+
+    def bound(made: UpperBoundConfig) -> None:
+        leave(calls, "upper-bound", "nothing")(made)
+        shutil.copytree(evaluated("bound", 0.5, seed=made.seed) / "evaluation", Path(made.out) / "evaluation")
+        bounds.append(made)
+
+    monkeypatch.setattr(steps_module, "upper_bound", bound)
+    start = starts(tmp_path / "starts")
+    variants = {"plain": "", "bound": "upper-bound.folds=3"}
+    options = {"variants": variants, "start": start, "source": str(tmp_path), "upper_bound": ["threads=2"]}
+    table = ablate(config(tmp_path / "all", real_root, **options)).read_text()
+    assert [stage for stage, _ in calls] == ["evaluate", "upper-bound"] * 2
+    assert [(made.checkpoint, made.seed) for made in bounds] == [(start.replace("SEED", s), int(s)) for s in "01"]
+    assert {(made.folds, made.threads, made.dataset) for made in bounds} == {(3, 2, "toy")}
+    assert "| bound | upper-bound.folds=3 | 2 |" in table and "upper-bound.threads=2" in table
+
+
 def test_a_collapsed_method_does_not_end_the_ablation(
     calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -242,4 +265,4 @@ def test_the_shipped_methods_compose(real_root: Path, tmp_path: Path) -> None:
     cfg = compose_config("ablate", AblateConfig, [*given, "seeds=[0]"])
     cfg.real_root = str(real_root)
     names = [step.config.method.name for step in ablation_steps(cfg) if isinstance(step.config, AdaptConfig)]
-    assert len(names) == len(cfg.variants) - 1 and set(names) >= {"control", "regda", "semihand", "cgac"}
+    assert len(names) == len(cfg.variants) - 2 and set(names) >= {"control", "regda", "semihand", "cgac"}

@@ -31,7 +31,8 @@ def test_report_holds_tables_curves_pictures_and_json(evaluated: Write, tmp_path
     assert page.count("data:image/jpeg;base64,") == 6
     assert "http" not in page.replace("http://www.w3.org", "")
     numbers = json.loads((out.parent / "transfer.json").read_text())
-    assert numbers["roles"] == {"before": "dual", "control": "control", "after": "adapted"}
+    assert numbers["roles"] == {"before": "dual", "control": "control", "after": "adapted", "bound": None}
+    assert not numbers["gaps"] and "gap is closed" not in page
     assert 0 <= numbers["confidence"]["toy"]["adapted"]["right"] <= 1
     summary = numbers["summary"]["adapted"]["toy"]["epe_mm"]
     by_seed = [numbers["stages"]["adapted"][s]["toy"]["epe_mm"] for s in ("0", "1")]
@@ -40,6 +41,20 @@ def test_report_holds_tables_curves_pictures_and_json(evaluated: Write, tmp_path
     assert f"{summary['mean']:.1f}</span><small>± {summary['spread']:.1f}" in page
     assert {c["outcome"] for c in numbers["comparisons"]} == {"better"}
     assert numbers["headline"].startswith("adapted beats control") and "hint" in numbers["headline"]
+
+
+def test_the_share_of_the_gap_stands_where_there_is_an_upper_bound(evaluated: Write, tmp_path: Path) -> None:
+    noise_px = {"dual": 5, "control": 5, "adapted": 3, "upper_bound": 1}
+    runs = [str(evaluated(name, px)) for name, px in noise_px.items()]
+    transfer(TransferConfig(runs=runs, out=str(tmp_path / "r.html"), bootstrap=10, gallery=0))
+    numbers = json.loads((tmp_path / "transfer.json").read_text())
+    assert numbers["roles"]["bound"] == "upper_bound"
+    gaps = {(gap["stage"], gap["metric"]): gap["share"] for gap in numbers["gaps"]}
+    assert gaps["adapted", "epe_mm"] == pytest.approx(0.5, abs=0.1)
+    assert gaps["control", "epe_mm"] == pytest.approx(0.0, abs=0.1)
+    page = (tmp_path / "r.html").read_text()
+    assert all(gap["sentence"] in page for gap in numbers["gaps"])
+    assert "upper_bound apart, never saw a label" in page.replace("\n", " ")
 
 
 def test_one_seed_shows_intervals_and_given_handedness(evaluated: Write, tmp_path: Path) -> None:
@@ -62,7 +77,7 @@ def test_report_without_the_images_has_no_claims(evaluated: Write, tmp_path: Pat
 def test_roles_are_found_by_name_or_given() -> None:
     stages = [Stage(label, {}) for label in ("source_only", "dual", "control", "self_distillation")]
     config = TransferConfig(runs=["x"], out="x.html")
-    assert find_roles(stages, config) == Roles("dual", "control", "self_distillation")
+    assert find_roles(stages, config) == Roles("dual", "control", "self_distillation", None)
     config.before = "source_only"
     assert find_roles(stages, config).before == "source_only"
     config.after = "nobody"

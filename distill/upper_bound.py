@@ -1,0 +1,180 @@
+"""The upper bound: what adaptation could at most reach, had its photographs labels.
+
+The start network is trained on as many renders and photos as ``adapt``, but with the photos' labels, and by
+cross-fitting: the rows of each set are cut into blocks, and each block is predicted by a network that has not seen it.
+This is the one stage that learns from labels of photographs. Its networks measure; they are for no other use.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from distill.cross_fitting import FoldPredictor, fold_of_rows
+from distill.labelled_photos import LabelledBatches, PhotoBatch, left_hands
+from distill.report.runs import EVALUATION_FOLDER, METRICS_FILE
+from distill.target_losses import handedness_pseudo_loss, pose_loss
+from dualmod.checkpoint import choose_device, load_network, read_notes, save_network
+from dualmod.data.augment import AugmentConfig
+from dualmod.data.batch import HandBatch
+from dualmod.data.real import LabelledImages, open_labelled
+from dualmod.data.synthetic import PairedBatches, SyntheticHands
+from dualmod.evaluate import EvaluateConfig, evaluate_with
+from dualmod.network.model import DualModalityNet
+from dualmod.network.modes import start_training
+from dualmod.objective import MethodConfig, mirrored_rows, objective
+from dualmod.predictor import Predictor
+from dualmod.pretrain import FREE_KEYS, MODEL_FILE
+from dualmod.ranks import require_one_process
+from dualmod.training import run_training
+from dualmod.training_module import OptimizerConfig, TrainingModule
+from synth.config import check, option, required, stage_main
+from synth.files import open_run_folder, require_file, require_folder
+
+
+@dataclass
+class UpperBoundConfig:
+    """Train on labelled photographs, and measure what adaptation could at most reach."""
+
+    checkpoint: str = required("model.safetensors that adaptation starts from")
+    source: str = required("folder of the synthetic dataset that stays in the training")
+    dataset: str = required("name of a set in root or READER:PATH of a public dataset, or several with commas")
+    out: str = required("folder for the networks and their evaluation")
+    root: str = option("", "folder of the real image sets that are named without a path")
+    split: str = option("test", "split of the sets; it must have labels")
+    folds: int = option(2, "blocks that each set is cut into; each is predicted by a network that has not seen it")
+    seed: int = option(0, "seed of order and augmentation")
+    max_steps: int = option(200, "optimisation steps of each network")
+    source_batch_size: int = option(24, "synthetic samples in a step, each in two views")
+    photo_batch_size: int = option(16, "photos in a step, each set as often as another")
+    holdout: float = option(0.04, "share of the dataset that is kept out, as in adapt")
+    frozen_statistics: bool = option(True, "keep the normalisation statistics of the start checkpoint")
+    save_every: int = option(50, "steps between checkpoints to resume from")
+    loader_workers: int = option(1, "processes that read and augment")
+    cache_gb: float = option(4.0, "largest size in GB of the decoded dataset kept in memory")
+    device: str = option("auto", "auto, cpu or cuda")
+    threads: int = option(0, "CPU threads of torch; 0 takes all cores")
+    overwrite: bool = option(False, "delete what another run left in out")
+    method: MethodConfig = option(MethodConfig(), "supervision by renders, method.source of adapt")
+    optimizer: OptimizerConfig = option(OptimizerConfig(learning_rate=4e-4, warmup_steps=20), "the optimizer")
+    augment: AugmentConfig = option(AugmentConfig(), "augmentation of renders and photos")
+
+    def __post_init__(self) -> None:
+        for key in ("max_steps", "save_every", "photo_batch_size"):
+            check(getattr(self, key) > 0, key, getattr(self, key), "positive")
+        check(self.folds > 1, "folds", self.folds, "2 or more: no network may predict what it was trained on")
+        check(self.source_batch_size > 1, "source_batch_size", self.source_batch_size, "2 or more")
+        check(self.loader_workers >= 0, "loader_workers", self.loader_workers, "0 or more")
+        check(0 < self.holdout < 1, "holdout", self.holdout, "between 0 and 1")
+
+
+def upper_bound(config: UpperBoundConfig) -> Path:
+    """Train a network for each fold, and leave ``fold-K/model.safetensors`` and ``evaluation`` in ``out``.
+
+    Returns:
+        Path of the evaluation's ``metrics.json``.
+
+    Raises:
+        FileNotFoundError: when the checkpoint, the renders, ``root`` or a file of a dataset is missing.
+        ValueError: when a set is unknown, has no labels, or has fewer rows than there are folds.
+    """
+    require_one_process("upper-bound")
+    require_file(config.checkpoint, "checkpoint")
+    source_dir = require_folder(config.source, "source")
+    sets = [open_labelled(config.root, name.strip(), config.split) for name in config.dataset.split(",")]
+    smallest = min(sets, key=len)
+    legal = f"at most {len(smallest)}, the rows of {smallest.name}"
+    check(config.folds <= len(smallest), "folds", config.folds, legal)
+    device = choose_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
+    folds = [fold_of_rows(len(labelled), config.folds) for labelled in sets]
+    models = [out / f"fold-{k}" / MODEL_FILE for k in range(config.folds)]
+    if not all(model.is_file() for model in models):
+        hands = SyntheticHands(source_dir, cache_gb=config.cache_gb, holdout=config.holdout)
+        photos = _photos_of_folds(config, sets, folds, Predictor(load_network(config.checkpoint), device))
+        for model, batches in zip(models, photos, strict=True):
+            if not model.is_file():
+                _train_fold(config, hands, batches, model)
+    evaluation = EvaluateConfig(
+        checkpoint=str(models[0]), dataset=config.dataset, root=config.root, split=config.split,
+        out=str(out / EVALUATION_FOLDER), device=config.device,
+    )  # fmt: skip
+    predictors = [Predictor.load(model, config.device, crop_margin=evaluation.crop_margin) for model in models]
+    evaluate_with([FoldPredictor(predictors, fold) for fold in folds], sets, evaluation)
+    return out / EVALUATION_FOLDER / METRICS_FILE
+
+
+class UpperBoundModule(TrainingModule):
+    """Supervision by renders and by labelled photos."""
+
+    def __init__(self, net: DualModalityNet, config: UpperBoundConfig):
+        batch_size = config.source_batch_size + config.photo_batch_size
+        super().__init__(config.optimizer.for_batch(batch_size), config.max_steps)
+        self.net, self.config = net, config
+
+    def on_train_start(self) -> None:
+        start_training(self.net, frozen_statistics=self.config.frozen_statistics)
+
+    def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
+        (view, view_plus), photos = batch
+        method = self.config.method
+        terms = objective(self.net, view, view_plus, method)
+        prediction = self.net(photos.rgb)
+        unknown = ~photos.has_depth[:, None]
+        depth = torch.where(unknown, prediction.joints_depth.detach(), photos.joints_depth)
+        terms["photos"] = pose_loss(prediction, photos.joints_uv, depth, photos.joint_weight, method.supervision)
+        left_logits = self.net(mirrored_rows(photos.rgb, method.mirrored_share)).handedness_logit
+        sides = handedness_pseudo_loss(prediction.handedness_logit, left_logits, photos.has_side)
+        terms["photos_handedness"] = method.handedness_weight * sides
+        return terms
+
+
+def _photos_of_folds(
+    config: UpperBoundConfig, sets: list[LabelledImages], folds: list[Int[np.ndarray, "rows"]], start: Predictor
+) -> list[LabelledBatches]:
+    """For each fold the batches of all photos outside of it; ``start`` says which hand it is where no label does."""
+    is_left = [left_hands(s, start.predict(s.images, s.boxes_px).right_probability) for s in sets]
+    augment = replace(config.augment, crop_px=start.net.config.image_size)
+    options = {"batch_size": config.photo_batch_size, "seed": config.seed}
+    return [
+        LabelledBatches(sets, [np.flatnonzero(fold != k) for fold in folds], is_left, augment, **options)
+        for k in range(config.folds)
+    ]
+
+
+def _train_fold(config: UpperBoundConfig, hands: SyntheticHands, photos: LabelledBatches, model_file: Path) -> None:
+    net = load_network(config.checkpoint)
+    pairs = PairedBatches(
+        hands, photos.augment, steps=config.max_steps, batch_size=config.source_batch_size, seed=config.seed + 1
+    )
+
+    def batch_of(step: int) -> tuple[tuple[HandBatch, HandBatch], PhotoBatch]:
+        return pairs[step], photos(step)
+
+    model_file.parent.mkdir(exist_ok=True)
+    run_training(
+        UpperBoundModule(net, config),
+        batch_of,
+        model_file.parent,
+        device=choose_device(config.device),
+        seed=config.seed,
+        save_every=config.save_every,
+        loader_workers=config.loader_workers,
+        description=f"upper bound, {model_file.parent.name}",
+    )
+    notes = {"stage": "upper-bound", "dataset": config.dataset, "start": read_notes(config.checkpoint)}
+    notes |= {"seed": config.seed, "labels": "of photographs; a network to measure with", **hands.notes}
+    save_network(model_file, net, notes)
+
+
+main = stage_main("upper-bound", UpperBoundConfig, upper_bound)
+
+if __name__ == "__main__":
+    raise SystemExit(main())
