@@ -106,3 +106,23 @@ def test_the_readme_has_room_for_results() -> None:
     text = README.read_text()
     assert text.count("<!-- results:start -->") == text.count("<!-- results:end -->") == 1
     assert text.index("<!-- results:start -->") < text.index("<!-- results:end -->")
+
+
+def test_every_requirement_names_tests_that_are_there() -> None:
+    rows = re.findall(r"^\| (R\d+) \|(.*)\|(.*)\|(.*)\|$", (ROOT / "docs" / "requirements.md").read_text(), re.M)
+    assert [number for number, *_ in rows] == [f"R{k}" for k in range(1, 41)]
+    for number, _, state, tests in rows:
+        assert state.strip() == "yes" or state.strip().startswith(("in part: ", "not yet: ")), number
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", tests)
+        assert named, number
+        for file, function in named:
+            assert f"def {function}(" in (ROOT / "tests" / file).read_text(), f"{number}: {file}::{function}"
+
+
+def test_the_container_recipe_is_the_set_up_of_the_makefile() -> None:
+    (recipe,) = blocks(ROOT / "docs" / "headless.md", "dockerfile")
+    asked = re.search(r"apt-get install --yes --no-install-recommends ([\w -]+?) *\\", recipe)
+    assert asked and set(asked[1].split()) == {"python3", "python3-venv", "make"}
+    first_line = (ROOT / "Makefile").read_text().splitlines()[0]
+    assert first_line.startswith("# Needs Debian 12's python3, python3-venv and make") and "FROM debian:12" in recipe
+    assert "RUN make setup" in recipe and "/.venv/bin/handbridge" in recipe

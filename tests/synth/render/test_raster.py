@@ -1,6 +1,7 @@
 """``RasterRenderer`` as its callers meet it: ownership, repeatability, refusals, and the registry."""
 
 import dataclasses
+import resource
 import subprocess
 import sys
 
@@ -127,3 +128,15 @@ def test_a_topology_that_does_not_fit_is_refused(renderer):
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         RasterRenderer(**options)
+
+
+def test_memory_does_not_grow_over_two_thousand_frames(renderer):
+    scene = scenes.hand_scene(5, 48)
+    for _ in range(50):
+        frame = renderer.render(scene)
+    size = sum(getattr(frame, item.name).nbytes for item in dataclasses.fields(frame))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(2000):
+        renderer.render(scene)
+    grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    assert grown < 2000 * size / 3, "more than a third of the frames, had they been kept"
