@@ -60,7 +60,7 @@ def self_consistency(config: ConsistencyConfig) -> Path:
         ValueError: when a target holds no image that can be read.
     """
     require_file(config.checkpoint, "checkpoint")
-    hands = SyntheticHands(require_folder(config.data, "data"))
+    hands = SyntheticHands(require_folder(config.data, "data"), cache_gb=0)
     photos = open_photos(config.target, config.target_root)
     out = open_run_folder(config.out, config, overwrite=False, free_keys=("device",))
     net = load_network(config.checkpoint)
