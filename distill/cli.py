@@ -26,6 +26,7 @@ VERBS = {
     "adapt-localizer": ("distill.localizer", "adapt a localizer to unlabelled photographs"),
     "predict": ("dualmod.predict", "find hands in photos or a video: joints as JSON, and overlays"),
     "export-model": ("dualmod.export", "write a checkpoint as an ONNX file"),
+    "release": ("dualmod.release", "make a pose network and a localizer ready to be passed on"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),

@@ -1,12 +1,14 @@
 """Trained networks on disk: safetensors whose metadata hold the network's config, so that one file is enough."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from dualmod.network.model import DualModalityNet, network_dict, network_from_dict
 from synth.files import require_file, written_atomically
@@ -17,18 +19,23 @@ KINDS = {
     LOCALIZER_FORMAT: "a localizer, which pretrain-localizer and adapt-localizer make",
 }
 """Kinds of network by the format that their files name."""
+CONVOLUTION_NDIM = 4
+Net = TypeVar("Net", bound=nn.Module)
 
 
-def save_network(path: str | Path, net: DualModalityNet, notes: dict[str, Any]) -> None:
-    """Write weights, network config and ``notes`` (hand model, licences, stage, seed, ...) to one file."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    metadata = {
-        "format": FORMAT,
-        "network": json.dumps(network_dict(net.config)),
-        "notes": json.dumps(notes, default=str),
-    }
-    with written_atomically(path) as partial:
-        save_file(tensors, partial, metadata=metadata)
+def save_network(path: str | Path, net: DualModalityNet, notes: dict[str, Any], *, halved: bool = False) -> None:
+    """Write weights, network config and ``notes`` (hand model, licences, stage, seed, ...) to one file.
+
+    Args:
+        path: The file.
+        net: The network.
+        notes: What to say of it.
+        halved: Whether convolutions are stored in 16 bits (``in_16_bits``); loading makes 32 of them again.
+    """
+    tensors = net.state_dict()
+    if halved:
+        tensors = {name: in_16_bits(tensor) for name, tensor in tensors.items()}
+    write_weights(path, FORMAT, tensors, network_dict(net.config), notes)
 
 
 def load_network(path: str | Path, key: str = "checkpoint") -> DualModalityNet:
@@ -38,9 +45,23 @@ def load_network(path: str | Path, key: str = "checkpoint") -> DualModalityNet:
         FileNotFoundError: when there is no such file.
         ValueError: when the file is no checkpoint of ours, is damaged, or its weights don't fit.
     """
+    return read_weights(path, key, FORMAT, network_from_dict)
+
+
+def write_weights(
+    path: str | Path, kind: str, tensors: Mapping[str, Tensor], config: dict[str, Any], notes: dict[str, Any]
+) -> None:
+    """Write one of ``KINDS``: its weights, and as metadata what they are, their network's config and ``notes``."""
+    metadata = {"format": kind, "network": json.dumps(config), "notes": json.dumps(notes, default=str)}
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with written_atomically(path) as partial:
+        save_file(plain, partial, metadata=metadata)
+
+
+def read_weights(path: str | Path, key: str, kind: str, build: Callable[[dict[str, Any]], Net]) -> Net:
+    """The network of a file of one of ``KINDS``, as ``load_network``; ``build`` makes it of its config."""
     path = require_file(path, key)
-    metadata = read_metadata(path, key)
-    net = network_from_dict(json.loads(metadata["network"]))
+    net = build(json.loads(read_metadata(path, key, kind)["network"]))
     try:
         net.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
@@ -67,9 +88,18 @@ def read_metadata(path: str | Path, key: str = "checkpoint", wanted: str = FORMA
     return metadata
 
 
-def read_notes(path: str | Path) -> dict[str, Any]:
-    """What the stage that wrote the checkpoint noted beside the weights."""
-    return json.loads(read_metadata(path)["notes"])
+def read_notes(path: str | Path, key: str = "checkpoint", wanted: str = FORMAT) -> dict[str, Any]:
+    """What the stage that wrote the file noted beside the weights.
+
+    Raises:
+        ValueError: as ``read_metadata``.
+    """
+    return json.loads(read_metadata(path, key, wanted)["notes"])
+
+
+def in_16_bits(tensor: Tensor) -> Tensor:
+    """The weights of a convolution in 16 bits; others, statistics of normalisations among them, stay exact."""
+    return tensor.half() if tensor.ndim == CONVOLUTION_NDIM else tensor
 
 
 def choose_device(name: str) -> torch.device:

@@ -18,13 +18,16 @@ from jaxtyping import Float, UInt8
 from dualmod.data.real import LabelledImages, entry_name, open_labelled
 from dualmod.freihand_metrics import joint_scores, rounded
 from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift
-from dualmod.metrics import DatasetMetrics, scores_2d, scores_3d
+from dualmod.metrics import MISSED_PX, DatasetMetrics, scores_2d, scores_3d
 from dualmod.overlays import overlay_sheet
 from dualmod.predictions import read_predictions, score_predictions
 from dualmod.predictor import HandEstimates, Predictor
+from dualmod.released import pose_file
+from dualmod.whole_photos import WholePhotoPredictor, whole_photo_extras
+from dualmod.window_locator import open_locator
 from synth.config import check, option, required, stage_main
 from synth.conventions import REFERENCE_BONE, RIGHT, ROOT_JOINT, UNKNOWN
-from synth.files import open_run_folder, require_file, written_atomically
+from synth.files import open_run_folder, written_atomically
 
 GIVEN_FOR_3D = "true intrinsics and true length of the reference bone; the root's depth is predicted"
 HANDEDNESS_CHOICES = ("predicted", "given", "both")
@@ -34,10 +37,13 @@ HANDEDNESS_CHOICES = ("predicted", "given", "both")
 class EvaluateConfig:
     """Measure a checkpoint, or saved predictions, on labelled real images."""
 
-    checkpoint: str = option("", "model.safetensors of pretrain or adapt")
+    checkpoint: str = option("", "model.safetensors of pretrain or adapt; released: the one that comes along")
     dataset: str = required("name of a set in root or READER:PATH of a public dataset, or several with commas")
     out: str = required("folder for predictions.npz, metrics.json and overlays.jpg")
     predictions: str = option("", "in place of a checkpoint: predictions.npz that another run or program left")
+    localizer: str = option(
+        "", "whole photos: who finds the hand, a localizer's file, released or windows; empty: boxes"
+    )
     root: str = option("", "folder of the real image sets that are named without a path")
     split: str = option("test", "split of the set; it must have labels")
     max_images: int = option(0, "evenly spaced images of each set at most; 0 for all")
@@ -52,6 +58,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if bool(self.checkpoint) == bool(self.predictions):
             raise ValueError("give checkpoint=FILE, or predictions=FILE in its place, and not both")
+        check(not (self.predictions and self.localizer), "localizer", self.localizer, "empty with predictions")
         check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
         check(self.handedness in HANDEDNESS_CHOICES, "handedness", self.handedness, f"one of {HANDEDNESS_CHOICES}")
         check(self.max_images >= 0, "max_images", self.max_images, "0 or more")
@@ -92,15 +99,18 @@ def evaluate(config: EvaluateConfig) -> dict[str, DatasetMetrics]:
         FileNotFoundError: when the checkpoint, the predictions, ``root`` or a file of a dataset is missing.
         ValueError: when a set is unknown or has no labels, an image cannot be read, or saved predictions don't fit.
     """
-    if config.checkpoint:
-        require_file(config.checkpoint, "checkpoint")
+    checkpoint = pose_file(config.checkpoint) if config.checkpoint else None
     sets = [open_labelled(config.root, name.strip(), config.split) for name in config.dataset.split(",")]
     if config.max_images:
         sets = [labelled.thinned(config.max_images) for labelled in sets]
-    if config.checkpoint:
-        predictor = Predictor.load(config.checkpoint, config.device, crop_margin=config.crop_margin)
+    if checkpoint:
+        predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin)
         predictor.batch_size = config.batch_size
-        return evaluate_with([predictor] * len(sets), sets, config)
+        predicts: PredictsHands = predictor
+        if config.localizer:
+            locator, _ = open_locator(predictor, box_px=None, localizer=config.localizer, device=config.device)
+            predicts = WholePhotoPredictor(predictor, locator)
+        return evaluate_with([predicts] * len(sets), sets, config)
     saved = read_predictions(config.predictions, sets)
     out = _open(config)
     resampling = {"bootstrap": config.bootstrap, "seed": config.seed}
@@ -174,6 +184,8 @@ def evaluate_network(
         with_label = predictor.predict(images, labelled.boxes_px, list(labelled.handedness))
         in_3d = joints_in_3d(labelled, with_label, images)
         extras["given"] = measure(labelled, with_label, in_3d, {}, bootstrap=bootstrap, seed=seed).to_json()
+    if isinstance(predictor, WholePhotoPredictor):
+        extras |= whole_photo_extras(labelled, estimates.joints_px, bootstrap=bootstrap, seed=seed)
     metrics = measure(labelled, estimates, joints_cam, extras, bootstrap=bootstrap, seed=seed)
     return Evaluation(labelled, estimates, joints_cam, metrics)
 
@@ -187,9 +199,10 @@ def measure(
     bootstrap: int,
     seed: int,
 ) -> DatasetMetrics:
-    """2D metrics on all images, 3D metrics on those with 3D labels and intrinsics."""
+    """2D metrics on all images, 3D metrics on those with 3D labels, intrinsics and a hand that was found."""
+    found = np.asarray(np.isfinite(estimates.joints_px).all((1, 2)))
     scores = scores_2d(
-        estimates.joints_px,
+        np.where(found[:, None, None], estimates.joints_px, MISSED_PX),
         labelled.joints_px,
         labelled.visible,
         box_side_px=np.maximum(1.0, (labelled.boxes_px[:, 2:] - labelled.boxes_px[:, :2]).max(1)),
@@ -197,7 +210,7 @@ def measure(
         bootstrap=bootstrap,
         seed=seed,
     )
-    rows = _rows_3d(labelled)
+    rows = _rows_3d(labelled) & found
     if rows.any():
         scores |= scores_3d(joints_cam[rows], labelled.joints_cam[rows], bootstrap=bootstrap, seed=seed)
         extras = {**extras, "freihand": rounded(joint_scores(joints_cam[rows], labelled.joints_cam[rows]))}

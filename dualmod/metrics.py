@@ -16,6 +16,8 @@ PCK_BOX_THRESHOLDS = (0.05, 0.1, 0.2)
 PCK_CROP_THRESHOLD = 0.05
 AUC_2D_MAX = 0.2
 AUC_3D_MM = (20.0, 50.0)
+MISSED_PX = 1e9
+"""Where the joints of a hand are put that was not found: further off than any threshold."""
 
 
 @dataclass(frozen=True)

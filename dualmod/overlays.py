@@ -11,6 +11,7 @@ from dualmod.data.real import LabelledImages
 from dualmod.hand_finder import FoundHand
 from synth.conventions import BONES, LEFT
 from synth.draw import contact_sheet, draw_skeleton
+from synth.evenly import evenly_spaced
 
 TILE_PX = 192
 COLUMNS = 8
@@ -35,8 +36,7 @@ def overlay_sheet(
     """
     tiles: list[np.ndarray] = []
     for labelled, joints_px in sets:
-        rows = np.unique(np.linspace(0, len(labelled) - 1, tiles_each).round().astype(int)).tolist()
-        tiles += [overlay(labelled, row, joints_px[row]) for row in rows]
+        tiles += [overlay(labelled, row, joints_px[row]) for row in evenly_spaced(len(labelled), tiles_each)]
     return contact_sheet(tiles, columns=COLUMNS, tile_px=TILE_PX)
 
 

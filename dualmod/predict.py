@@ -19,10 +19,11 @@ from dualmod.predict_photos import DepthSource, PhotoRun
 from dualmod.predict_video import VideoRun
 from dualmod.prediction_file import Origin, write_json
 from dualmod.predictor import Predictor
-from dualmod.window_locator import open_locator
+from dualmod.released import RELEASED, pose_file
+from dualmod.window_locator import WINDOWS, open_locator
 from synth.config import check, option, required, stage_main
 from synth.conventions import LEFT, RIGHT
-from synth.files import open_run_folder, require_file
+from synth.files import open_run_folder
 
 SUMMARY = "summary"
 HANDEDNESS = (PREDICTED, LEFT, RIGHT)
@@ -33,11 +34,11 @@ FREE_KEYS = ("device",)
 class PredictConfig:
     """Find hands in photos or a video: joints as JSON, and overlays."""
 
-    checkpoint: str = required("model.safetensors of pretrain or adapt")
     input: str = required("a photo, a folder of photos, a quoted glob, or a video")
     out: str = required("folder for NAME.json and NAME.jpg of each photo (video: NAME.jsonl, NAME.mp4), summary.json")
+    checkpoint: str = option(RELEASED, "model.safetensors of pretrain or adapt; released: the one that comes along")
     box: str = option("", "x0,y0,x1,y1: the hand's box in pixels of the upright image; empty to find it")
-    localizer: str = option("", "file of a trained localizer; empty to let the pose network search in windows")
+    localizer: str = option(RELEASED, "file of a trained localizer; released; or windows: the pose network searches")
     depth: str = option("", "depth map of the photo, or a folder with one for each photo's name; needs K")
     K: str = option("", "fx,fy,cx,cy in pixels of the upright image; empty when not known")
     depth_scale: float = option(0.001, "metres for one step of a 16-bit depth PNG; .npy is in metres")
@@ -60,8 +61,9 @@ class PredictConfig:
         check(0 <= self.min_confidence < 1, "min_confidence", self.min_confidence, "from 0 to below 1")
         check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
         check(self.hands == 1 or not self.box, "hands", self.hands, "1 with box=, which is one hand's")
-        check(self.hands == 1 or bool(self.localizer), "hands", self.hands, "1 without localizer=FILE")
-        check(not (self.box and self.localizer), "box", self.box, "left out, or localizer: the box replaces it")
+        check(self.hands == 1 or self.localizer != WINDOWS, "hands", self.hands, "1 with localizer=windows")
+        no_file = self.localizer in (RELEASED, WINDOWS)
+        check(not self.box or no_file, "box", self.box, "left out, or localizer: the box replaces it")
         check(bool(self.K) or not self.depth, "depth", self.depth, "given together with K=fx,fy,cx,cy")
         box_of(self.box)
         K_of(self.K)
@@ -81,9 +83,9 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         raise FileNotFoundError(f"depth={config.depth} does not exist; give a depth map or a folder of them")
     video = _video_of(config)
     files, no_photos = ([], []) if video else photo_files(config.input, out.resolve(), frozenset({SUMMARY}))
-    require_file(config.checkpoint, "checkpoint")
-    finder = _finder(config)
-    origin = Origin.of(config.checkpoint, finder.locator_name)
+    checkpoint = pose_file(config.checkpoint)
+    finder = _finder(config, checkpoint)
+    origin = Origin.of(checkpoint, finder.locator_name)
     if video:
         run = VideoRun(video, finder, origin, config.one_euro if config.smooth else None)
         _open(config, out)
@@ -161,8 +163,8 @@ def _video_of(config: PredictConfig) -> Path | None:
     return path
 
 
-def _finder(config: PredictConfig) -> HandFinder:
-    predictor = Predictor.load(config.checkpoint, config.device, crop_margin=config.crop_margin)
+def _finder(config: PredictConfig, checkpoint: Path) -> HandFinder:
+    predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin)
     locator, name = open_locator(predictor, box_px=box_of(config.box), localizer=config.localizer, device=config.device)
     return HandFinder(
         predictor=predictor,

@@ -44,9 +44,9 @@ class Origin:
     locator: str
 
     @classmethod
-    def of(cls, checkpoint: str, locator: str) -> "Origin":
+    def of(cls, checkpoint: str | Path, locator: str) -> "Origin":
         """Read from the checkpoint's file."""
-        return cls(checkpoint, file_sha256(checkpoint), _hand_model(read_notes(checkpoint)), locator)
+        return cls(str(checkpoint), file_sha256(checkpoint), _hand_model(read_notes(checkpoint)), locator)
 
     def to_json(self) -> dict[str, str]:
         return {"file": self.checkpoint, "sha256": self.sha256, "hand_model": self.hand_model}

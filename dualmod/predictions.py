@@ -10,14 +10,12 @@ from jaxtyping import Bool, Float
 from dualmod.data.crop import box_longer_side, crop_side_px
 from dualmod.data.images import LabelledImages
 from dualmod.freihand_metrics import joint_scores, rounded
-from dualmod.metrics import DatasetMetrics, scores_2d, scores_3d
+from dualmod.metrics import MISSED_PX, DatasetMetrics, scores_2d, scores_3d
 from synth.conventions import NUM_JOINTS, RIGHT, UNKNOWN
 from synth.files import read_npz, require_file
 
 NAMES = ("files", "joints_px", "joints_cam", "right_probability", "dataset")
 ADVICE = "write files [N] and joints_px [N, 21, 2] with numpy.savez, NaN where no hand was found"
-MISSED_PX = 1e9
-"""Where the joints of a hand are put that was not found: further off than any threshold."""
 SHAPES = {"joints_px": (NUM_JOINTS, 2), "joints_cam": (NUM_JOINTS, 3), "right_probability": ()}
 
 

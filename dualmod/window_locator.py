@@ -11,6 +11,7 @@ from dualmod.data.crop import joints_box
 from dualmod.data.windows import window_boxes
 from dualmod.locator import HandBox, Locator
 from dualmod.predictor import Predictor
+from dualmod.released import localizer_file
 
 WINDOW_SHARES = (1.0, 0.6, 0.35)
 """Sides of the windows in longer sides of the photo; neighbours overlap by half."""
@@ -85,16 +86,22 @@ def open_locator(
 ) -> tuple[Locator, str]:
     """The locator that the options ask for, and its name: ``given``, ``localizer`` or ``windows``.
 
+    Args:
+        predictor: The pose network that searches in windows.
+        box_px: The hand's box where it is given; nothing is searched then.
+        localizer: A file, ``released``, or ``windows``.
+        device: Where a localizer runs.
+
     Raises:
         FileNotFoundError: when the localizer's file is missing.
         ValueError: when it is no localizer.
     """
     if box_px is not None:
         return GivenBox(box_px), GIVEN
-    if localizer:
+    if localizer != WINDOWS:
         from dualmod.localizer.localizer import Localizer  # only who gives one needs it
 
-        return Localizer.load(localizer, device), LOCALIZER
+        return Localizer.load(localizer_file(localizer), device), LOCALIZER
     return WindowLocator(predictor), WINDOWS
 
 

@@ -17,6 +17,7 @@ from synth.conventions import FINGERS
 from synth.dataset import Manifest, SampleStore
 from synth.dataset.sample import HandSample
 from synth.draw import FINGER_COLOURS, contact_sheet, draw_skeleton
+from synth.evenly import evenly_spaced
 from synth.files import require_writable, written_atomically
 from synth.statistics import COUNTED, SampleStatistics, counts, sample_statistics
 
@@ -51,12 +52,12 @@ def preview(cfg: PreviewConfig) -> Path:
     if out.is_dir():
         raise ValueError(f"out={out} is a folder; give the name of an HTML file")
     require_writable(out.parent)
-    shown = [store[i] for i in _spread(len(store), cfg.num_shown)]
+    shown = [store[i] for i in evenly_spaced(len(store), cfg.num_shown)]
     if out.suffix.lower() in PICTURE_SUFFIXES:
         with written_atomically(out) as partial:
             partial.write_bytes(_jpeg(_with_depth(shown)))
         return out
-    statistics = [sample_statistics(store[i]) for i in _spread(len(store), cfg.num_counted)]
+    statistics = [sample_statistics(store[i]) for i in evenly_spaced(len(store), cfg.num_counted)]
     page = Environment(autoescape=True).from_string(PAGE).render(
         data=cfg.data,
         facts=_facts(store.manifest, shown[0], len(statistics)),
@@ -102,11 +103,6 @@ def _with_depth(samples: list[HandSample]) -> np.ndarray:
 def _layer_tiles(samples: list[HandSample]) -> list[np.ndarray]:
     layers = [(s.rgb, colour_depth(s.depth_m), colour_parts(s.segmentation)) for s in samples[:16]]
     return [tile for three in layers for tile in three]
-
-
-def _spread(length: int, count: int) -> list[int]:
-    """At most ``count`` positions spread evenly over ``length``."""
-    return sorted({int(i) for i in np.linspace(0, length - 1, min(count, length))})
 
 
 def _facts(manifest: Manifest, sample: HandSample, counted: int) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from distill.demo.examples import rendered_examples
 from distill.demo.hands import sure_hands
@@ -10,9 +9,9 @@ from distill.demo.look import Networks
 from distill.demo.page import part
 from distill.demo.serve import make_server, quiet_gradio, take_port, until_stopped
 from dualmod.predictor import Predictor
-from dualmod.window_locator import open_locator
-from synth.config import check, option, required, stage_main
-from synth.files import require_file
+from dualmod.released import RELEASED, localizer_file, pose_file
+from dualmod.window_locator import WINDOWS, open_locator
+from synth.config import check, option, stage_main
 
 OPTIONAL_PARTS = ("gradio", "plotly")
 
@@ -21,8 +20,8 @@ OPTIONAL_PARTS = ("gradio", "plotly")
 class DemoConfig:
     """Show in a browser what a network sees in a photograph: skeleton, depth, mask and the joints in 3D."""
 
-    checkpoint: str = required("model.safetensors of the network to show")
-    localizer: str = option("", "model.safetensors of pretrain-localizer; empty: the network itself looks for a hand")
+    checkpoint: str = option(RELEASED, "model.safetensors of the network to show; released: the one that comes along")
+    localizer: str = option(RELEASED, "file of a trained localizer; released; or windows: the network itself searches")
     before: str = option("", "model.safetensors of the network before adaptation, to show both side by side")
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 lets in everyone who reaches this machine")
     port: int = option(7860, "port to listen on; 0 takes any that is free")
@@ -44,9 +43,11 @@ def demo(cfg: DemoConfig) -> None:
         FileNotFoundError: when a checkpoint is missing.
         ValueError: when a checkpoint is none, the port is taken, or the extra ``demo`` is not installed.
     """
-    for key in ("checkpoint", "before", "localizer"):
-        if getattr(cfg, key):
-            require_file(getattr(cfg, key), key)
+    pose_file(cfg.checkpoint)
+    if cfg.before:
+        pose_file(cfg.before, "before")
+    if cfg.localizer != WINDOWS:
+        localizer_file(cfg.localizer)
     with until_stopped(), quiet_gradio() as folder:
         for module in OPTIONAL_PARTS:
             part(module)
@@ -66,8 +67,8 @@ def load_networks(cfg: DemoConfig) -> Networks:
         FileNotFoundError: when a file is missing.
         ValueError: when a file is no checkpoint, or the device is not there.
     """
-    after = Predictor.load(Path(cfg.checkpoint), cfg.device)
-    before = Predictor.load(Path(cfg.before), cfg.device) if cfg.before else None
+    after = Predictor.load(pose_file(cfg.checkpoint), cfg.device)
+    before = Predictor.load(pose_file(cfg.before, "before"), cfg.device) if cfg.before else None
     locator, _ = open_locator(after, box_px=None, localizer=cfg.localizer, device=cfg.device)
     return Networks(after, before, sure_hands(after, locator), cfg.least_score)
 

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from synth.evenly import evenly_spaced
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 CACHE_BYTES = 2_000_000_000
 log = logging.getLogger(__name__)
@@ -72,7 +74,7 @@ class LabelledImages:
         """``most`` evenly spaced rows, or all where there are no more."""
         if len(self) <= most:
             return self
-        rows = np.linspace(0, len(self) - 1, most).round().astype(int)
+        rows = evenly_spaced(len(self), most)
         arrays = {name: getattr(self, name)[rows] for name in ("joints_px", "visible", "joints_cam", "K", "boxes_px")}
         lists = {name: tuple(getattr(self, name)[row] for row in rows) for name in ("files", "handedness")}
         return replace(self, **arrays, **lists)

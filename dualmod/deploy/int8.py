@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dualmod.data.augment import plain_crops, rgb_tensor
@@ -24,6 +23,7 @@ from dualmod.deploy.graphs import RgbdGraph, RgbGraph
 from dualmod.deploy.onnx_file import optional
 from synth.dataset import SampleStore
 from synth.dataset.manifest import MANIFEST_FILE
+from synth.evenly import evenly_spaced
 from synth.files import require_folder
 
 QUANTISED_FROM = ("rgb_encoder.stages.2.", "rgb_encoder.stages.3.", "rgb_encoder.stages.4.")
@@ -43,7 +43,7 @@ def calibration_inputs(graph: RgbGraph | RgbdGraph, folder: str, count: int) -> 
     side = graph.net.config.image_size
     if (path / MANIFEST_FILE).exists():
         store = SampleStore(path)
-        hands = [labelled_hand(store[row]) for row in _spaced(len(store), count)]
+        hands = [labelled_hand(store[row]) for row in evenly_spaced(len(store), count)]
         return inputs_of(graph, plain_crops(hands, side, TEST_MARGIN))
     if "depth" in graph.INPUTS:
         raise ValueError(f"calibration={folder} has no depth, which depth=true needs; give a dataset of generate")
@@ -52,7 +52,7 @@ def calibration_inputs(graph: RgbGraph | RgbdGraph, folder: str, count: int) -> 
     except ValueError as error:
         raise ValueError(f"calibration={folder} is no dataset and no folder of photographs ({error})") from error
     crops = []
-    for row in _spaced(len(photos), count):
+    for row in evenly_spaced(len(photos), count):
         photo = photos[row]
         height, width = photo.shape[:2]
         whole = np.array([0.0, 0.0, width - 1.0, height - 1.0])
@@ -120,7 +120,3 @@ class _Reader:
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next input, or None."""
         return next(self._rows, None)
-
-
-def _spaced(length: int, count: int) -> list[int]:
-    return torch.linspace(0, length - 1, min(length, count)).round().long().tolist()

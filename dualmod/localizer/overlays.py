@@ -7,6 +7,7 @@ from jaxtyping import UInt8
 from dualmod.data.real import LabelledImages
 from dualmod.locator import HandBox
 from synth.draw import contact_sheet
+from synth.evenly import evenly_spaced
 
 TILE_PX = 192
 COLUMNS = 8
@@ -25,7 +26,7 @@ def finds_sheet(
     """
     tiles: list[np.ndarray] = []
     for labelled, found in sets:
-        rows = np.unique(np.linspace(0, len(labelled) - 1, tiles_each).round().astype(int)).tolist()
+        rows = evenly_spaced(len(labelled), tiles_each)
         tiles += [_tile(labelled.image(row), found[row], labelled.boxes_px[row]) for row in rows]
     return contact_sheet(tiles, columns=COLUMNS, tile_px=TILE_PX)
 

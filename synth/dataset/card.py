@@ -20,6 +20,7 @@ from synth.dataset.biases import known_biases
 from synth.dataset.census import Census, take_census
 from synth.dataset.manifest import Manifest
 from synth.dataset.shards import SampleStore
+from synth.evenly import evenly_spaced
 from synth.files import require_writable, written_atomically
 
 CARD_FILE = "README.md"
@@ -57,8 +58,7 @@ def card(cfg: CardConfig) -> Path:
     """
     store = SampleStore(cfg.data)
     file = require_writable(cfg.data, "data") / CARD_FILE
-    positions = np.unique(np.linspace(0, len(store) - 1, min(cfg.num_counted, len(store))).astype(int))
-    census = take_census(store[int(position)] for position in positions)
+    census = take_census(store[position] for position in evenly_spaced(len(store), cfg.num_counted))
     with written_atomically(file) as partial:
         partial.write_text(card_text(store.manifest, census), encoding="utf-8")
     return file

@@ -14,6 +14,8 @@ from dualmod.checkpoint import save_network
 from dualmod.predict import PredictConfig, main, numbers
 from synth.config import compose_config
 from synth.conventions import JOINT_NAMES
+from synth.dataset import SampleStore
+from synth.generate import GenerateConfig, generate
 from tests.dualmod.disc_predictor import disc_image
 from tests.dualmod.test_predict_video import written_video
 
@@ -39,7 +41,8 @@ def run(checkpoint, tmp_path, capsys):
     """Exit status, summary (None without one) and what was printed."""
 
     def call(*options: str, out: str = "out"):
-        status = main([f"checkpoint={checkpoint}", f"out={tmp_path / out}", *options])
+        own = ["localizer=windows"] if not any(option.startswith("localizer=") for option in options) else []
+        status = main([f"checkpoint={checkpoint}", f"out={tmp_path / out}", *own, *options])
         summary = tmp_path / out / "summary.json"
         return status, json.loads(summary.read_text()) if summary.exists() else None, capsys.readouterr()
 
@@ -154,7 +157,9 @@ def test_the_same_command_again_leaves_the_same_and_clears_what_a_killed_run_lef
         (["input={photo}", "depth={photo}"], "given together with K"),
         (["input={photo}", "depth=gone.png", "K=200,200,80,60"], "depth=gone.png does not exist"),
         (["input={photo}", "depth={photo}", "K=200,200,80,60"], "no 16-bit grey PNG"),
-        (["input={photo}", "hands=2"], "1 without localizer=FILE"),
+        (["input={photo}", "hands=2"], "1 with localizer=windows"),
+        (["input={photo}", "localizer=gone"], "localizer=gone does not exist"),
+        (["input={photo}", "localizer={photo}", "box=1,2,30,40"], "the box replaces it"),
         (["input={photo}", "handedness=both"], "handedness=both"),
         (["input={photo}", "bone_mm=9"], "bone_mm=9"),
         (["input={photo}", "checkpoint={folder}/gone.safetensors"], "gone.safetensors does not exist"),
@@ -217,3 +222,20 @@ def test_the_document_names_every_field_of_a_hand(run, photo, tmp_path):
     text = DOCUMENT.read_text().replace("hands[].", "")
     fields = {*told, *told["hands"][0]} - {"format", "file", "hands"}
     assert sorted(field for field in fields if f"`{field}`" not in text) == []
+
+
+def test_without_a_checkpoint_the_released_networks_find_a_rendered_hand(tmp_path):
+    drawn = ["num_samples=12", "image_size=224", "workers=1", "scene.view=selfie", "seed=3"]
+    generate(compose_config("generate", GenerateConfig, [f"out={tmp_path / 'renders'}", *drawn]))
+    samples = list(SampleStore(tmp_path / "renders"))
+    for index, sample in enumerate(samples):
+        cv2.imwrite(str(tmp_path / "renders" / f"{index:02d}.png"), np.ascontiguousarray(sample.rgb[..., ::-1]))
+    assert main([f"input={tmp_path / 'renders'}", f"out={tmp_path / 'out'}"]) == 0
+    near = []
+    for index, sample in enumerate(samples):
+        told = json.loads((tmp_path / "out" / f"{index:02d}.json").read_text())
+        assert told["checkpoint"]["file"].endswith("pose.safetensors")
+        if told["hands"]:
+            gap = np.linalg.norm(np.array(told["hands"][0]["joints_px"]) - sample.joints_px, axis=-1)
+            near.append(gap.mean() / np.ptp(sample.joints_px, axis=0).max() < 0.2)
+    assert len(near) >= 10 and np.mean(near) >= 0.8

@@ -9,6 +9,7 @@ import pytest
 
 from dualmod.data.crop import crop_side_px
 from dualmod.data.windows import window_boxes
+from dualmod.released import LOCALIZER_FILE
 from dualmod.window_locator import GivenBox, WindowLocator, open_locator
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
@@ -72,14 +73,19 @@ def test_a_given_box_is_taken_as_it_is_and_refused_outside():
         locator.find([disc_image(5, 5, size=(160, 20))])
 
 
-def test_the_options_choose_the_locator(monkeypatch):
+def test_the_options_choose_the_locator(monkeypatch, tmp_path):
     predictor = DiscPredictor()
     loaded = []
     trained = SimpleNamespace(load=lambda path, device: loaded.append((path, device)) or "trained")
     monkeypatch.setitem(sys.modules, "dualmod.localizer.localizer", SimpleNamespace(Localizer=trained))
-    options = {"box_px": None, "localizer": "", "device": "cpu"}
-    assert open_locator(predictor, **options | {"localizer": "a.safetensors"}) == ("trained", "localizer")
-    assert loaded == [("a.safetensors", "cpu")]
+    options = {"box_px": None, "localizer": "windows", "device": "cpu"}
+    file = tmp_path / "a.safetensors"
+    file.touch()
+    assert open_locator(predictor, **options | {"localizer": str(file)}) == ("trained", "localizer")
+    assert open_locator(predictor, **options | {"localizer": "released"}) == ("trained", "localizer")
+    assert loaded == [(file, "cpu"), (LOCALIZER_FILE, "cpu")]
+    with pytest.raises(FileNotFoundError, match="localizer=gone"):
+        open_locator(predictor, **options | {"localizer": "gone"})
     assert open_locator(predictor, **options | {"box_px": (0, 0, 1, 1)}) == (GivenBox((0, 0, 1, 1)), "given")
     locator, name = open_locator(predictor, **options)
     assert isinstance(locator, WindowLocator) and name == "windows"

@@ -1,0 +1,83 @@
+"""What comes along with the package: rounding moves nothing, the card is true, and a name stands for the file."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from dualmod.checkpoint import load_network, read_notes, save_network
+from dualmod.localizer.checkpoint import load_localizer, localizer_notes, save_localizer
+from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
+from dualmod.predictor import Predictor
+from dualmod.release import ReleaseConfig, largest_shift, main, release
+from dualmod.released import LOCALIZER_FILE, POSE_FILE, RELEASED, localizer_file, pose_file
+
+CARD = Path(__file__).parents[2] / "docs" / "model_card.md"
+
+
+@pytest.fixture
+def networks(tiny_net, tmp_path) -> dict[str, str]:
+    with torch.no_grad():
+        for parameter in tiny_net.parameters():
+            parameter.add_(1e-5)  # not a number of 16 bits
+    save_network(tmp_path / "net.safetensors", tiny_net, {"stage": "adapt", "seed": 4})
+    finder = LocalizerNet(LocalizerNetConfig(image_size=64, backbone="mobilenetv3_small_050", weights="", width=16))
+    save_localizer(tmp_path / "finder.safetensors", finder, {"stage": "pretrain-localizer"})
+    return {"checkpoint": str(tmp_path / "net.safetensors"), "localizer": str(tmp_path / "finder.safetensors")}
+
+
+def test_both_are_written_smaller_with_their_notes_and_predict_the_same(networks, tmp_path, capsys):
+    pose, finder = release(ReleaseConfig(**networks, out=str(tmp_path / "out")))
+    assert "MB; rounding moved no joint" in capsys.readouterr().out
+    assert pose.stat().st_size < 0.7 * Path(networks["checkpoint"]).stat().st_size
+    assert read_notes(pose) == {"stage": "adapt", "seed": 4}
+    assert localizer_notes(finder) == {"stage": "pretrain-localizer"}
+    net, rounded = load_network(networks["checkpoint"]), load_network(pose)
+    assert 0 < largest_shift(net, rounded) < 0.005
+    assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["localizer.safetensors", "pose.safetensors"]
+
+
+def test_files_that_are_there_stay(networks, tmp_path, capsys):
+    out = tmp_path / "out"
+    release(ReleaseConfig(**networks, out=str(out)))
+    before = (out / "pose.safetensors").read_bytes()
+    options = [*(f"{key}={value}" for key, value in networks.items()), f"out={out}"]
+    assert main(options) == 1
+    assert "without pose.safetensors, or overwrite=true" in capsys.readouterr().err
+    assert main([*options, "overwrite=true"]) == 0 and (out / "pose.safetensors").read_bytes() == before
+
+
+def test_a_network_that_16_bits_spoil_leaves_nothing(networks, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("dualmod.release.LARGEST_SHIFT", 0.0)
+    assert main([*(f"{key}={value}" for key, value in networks.items()), f"out={tmp_path / 'out'}"]) == 1
+    assert "fit for 16 bits" in capsys.readouterr().err and not list((tmp_path / "out").iterdir())
+
+
+def test_networks_in_each_others_place_are_refused(networks, tmp_path, capsys):
+    given = [f"checkpoint={networks['localizer']}", f"localizer={networks['checkpoint']}", f"out={tmp_path / 'out'}"]
+    assert main(given) == 1 and "is a localizer" in capsys.readouterr().err
+
+
+def test_a_name_stands_for_the_released_networks():
+    assert pose_file(RELEASED) == POSE_FILE and localizer_file(RELEASED) == LOCALIZER_FILE
+    with pytest.raises(FileNotFoundError, match="checkpoint=gone"):
+        pose_file("gone")
+    assert Predictor.load(pose_file(RELEASED)).net.config.image_size == load_network(POSE_FILE).config.image_size
+    load_localizer(LOCALIZER_FILE)
+
+
+def test_the_released_networks_name_their_hand_and_no_place_of_a_machine():
+    for notes in (read_notes(POSE_FILE), localizer_notes(LOCALIZER_FILE)):
+        assert notes["hand_model"] == "open" and notes["licence_notes"]
+        assert not re.search(r"/(home|root|tmp|work)/", json.dumps(notes))
+
+
+def test_the_card_says_what_the_files_say():
+    text, notes = CARD.read_text(), read_notes(POSE_FILE)
+    assert all(f"`{name}`" in text for name in notes["target"].split(","))
+    assert f"{notes['num_samples']:,}" in text and f"generator version {notes['generator_version']}" in text
+    assert f"{notes['start']['steps']} steps" in text and f"{notes['steps']} steps" in text
+    assert f"{localizer_notes(LOCALIZER_FILE)['steps']} steps" in text
