@@ -81,7 +81,10 @@ def test_another_runs_folder_is_refused(tiny_data, tmp_path):
     [
         (["data=nowhere", "out=o"], "data=nowhere does not exist"),
         (["data=d", "out=o", "max_steps=0"], "max_steps=0 is not legal"),
-        (["data=d", "out=o", "batch_size=1"], "batch_size=1 is not legal: it must be 2 or more with this method"),
+        (
+            ["data=d", "out=o", "method=dual", "batch_size=1"],
+            "batch_size=1 is not legal: it must be 2 or more with this method",
+        ),
         (["data=d", "out=o", "network.image_size=70"], "network.image_size=70 is not legal"),
         (["data=d", "out=o", "method=sauce_only"], "source_only"),
         (["data=d", "out=o", "generate.seed=1"], "data=d is not legal: it must be stream where generate.KEY is given"),
@@ -90,7 +93,7 @@ def test_another_runs_folder_is_refused(tiny_data, tmp_path):
         (["data=d", "out=o", "engine.sync_batchnorm=true", "device=cpu"], "it must be false without CUDA"),
         (["data=stream", "out=o", "generate.hand=none.npz"], "hand=none.npz does not exist"),
         (["data=stream", "out=o", "generate.sceen.sleeve_share=1"], "generate: sceen.sleeve_share is no option"),
-        (["data=d", "out=o", "method.depth_branch=false"], "method.fused_branch=True is not legal"),
+        (["data=d", "out=o", "method=dual", "method.depth_branch=false"], "method.fused_branch=True is not legal"),
     ],
 )
 def test_bad_options_end_in_one_line(overrides, message, capsys, tmp_path, monkeypatch):
