@@ -42,7 +42,8 @@ def whole_photo_extras(
 ) -> dict[str, Any]:
     """Hands that were missed, and the share of photos whose mean joint error is below ``NEAR``, with its interval."""
     gaps = np.linalg.norm(joints_px - labelled.joints_px, axis=-1)
-    errors = np.nanmean(np.where(labelled.visible, gaps, np.nan), 1) / np.maximum(1, box_longer_side(labelled.boxes_px))
+    means_px = np.where(labelled.visible, gaps, 0).sum(1) / labelled.visible.sum(1)
+    errors = means_px / np.maximum(1, box_longer_side(labelled.boxes_px))
     missed = ~np.isfinite(joints_px).all((1, 2))
     near = (errors < NEAR) & ~missed
     drawn = np.random.default_rng(seed).binomial(len(near), near.mean(), max(1, bootstrap)) / len(near)
