@@ -17,10 +17,10 @@ from torch import Tensor
 
 from distill.cross_fitting import FoldPredictor, fold_of_rows
 from distill.labelled_photos import LabelledBatches, PhotoBatch, left_hands
+from distill.photo_training import PhotoTrainingConfig
 from distill.report.runs import EVALUATION_FOLDER, METRICS_FILE
 from distill.target_losses import handedness_pseudo_loss, pose_loss
 from dualmod.checkpoint import choose_device, load_network, read_notes, save_network
-from dualmod.data.augment import AugmentConfig
 from dualmod.data.batch import HandBatch
 from dualmod.data.real import LabelledImages, open_labelled
 from dualmod.data.synthetic import PairedBatches, SyntheticHands
@@ -32,45 +32,24 @@ from dualmod.predictor import Predictor
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.ranks import require_one_process
 from dualmod.training import run_training
-from dualmod.training_module import OptimizerConfig, TrainingModule
+from dualmod.training_module import TrainingModule
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder, require_file, require_folder
 
 
 @dataclass
-class UpperBoundConfig:
+class UpperBoundConfig(PhotoTrainingConfig):
     """Train on labelled photographs, and measure what adaptation could at most reach."""
 
-    checkpoint: str = required("model.safetensors that adaptation starts from")
-    source: str = required("folder of the synthetic dataset that stays in the training")
     dataset: str = required("name of a set in root or READER:PATH of a public dataset, or several with commas")
-    out: str = required("folder for the networks and their evaluation")
     root: str = option("", "folder of the real image sets that are named without a path")
     split: str = option("test", "split of the sets; it must have labels")
     folds: int = option(2, "blocks that each set is cut into; each is predicted by a network that has not seen it")
-    seed: int = option(0, "seed of order and augmentation")
-    max_steps: int = option(200, "optimisation steps of each network")
-    source_batch_size: int = option(24, "synthetic samples in a step, each in two views")
-    photo_batch_size: int = option(16, "photos in a step, each set as often as another")
-    holdout: float = option(0.04, "share of the dataset that is kept out, as in adapt")
-    frozen_statistics: bool = option(True, "keep the normalisation statistics of the start checkpoint")
-    save_every: int = option(50, "steps between checkpoints to resume from")
-    loader_workers: int = option(1, "processes that read and augment")
-    cache_gb: float = option(4.0, "largest size in GB of the decoded dataset kept in memory")
-    device: str = option("auto", "auto, cpu or cuda")
-    threads: int = option(0, "CPU threads of torch; 0 takes all cores")
-    overwrite: bool = option(False, "delete what another run left in out")
     method: MethodConfig = option(MethodConfig(), "supervision by renders, method.source of adapt")
-    optimizer: OptimizerConfig = option(OptimizerConfig(learning_rate=4e-4, warmup_steps=20), "the optimizer")
-    augment: AugmentConfig = option(AugmentConfig(), "augmentation of renders and photos")
 
     def __post_init__(self) -> None:
-        for key in ("max_steps", "save_every", "photo_batch_size"):
-            check(getattr(self, key) > 0, key, getattr(self, key), "positive")
+        super().__post_init__()
         check(self.folds > 1, "folds", self.folds, "2 or more: no network may predict what it was trained on")
-        check(self.source_batch_size > 1, "source_batch_size", self.source_batch_size, "2 or more")
-        check(self.loader_workers >= 0, "loader_workers", self.loader_workers, "0 or more")
-        check(0 < self.holdout < 1, "holdout", self.holdout, "between 0 and 1")
 
 
 def upper_bound(config: UpperBoundConfig) -> Path:
@@ -115,7 +94,7 @@ class UpperBoundModule(TrainingModule):
     """Supervision by renders and by labelled photos."""
 
     def __init__(self, net: DualModalityNet, config: UpperBoundConfig):
-        batch_size = config.source_batch_size + config.photo_batch_size
+        batch_size = config.source_batch_size + config.target_batch_size
         super().__init__(config.optimizer.for_batch(batch_size), config.max_steps)
         self.net, self.config = net, config
 
@@ -142,7 +121,7 @@ def _photos_of_folds(
     """For each fold the batches of all photos outside of it; ``start`` says which hand it is where no label does."""
     is_left = [left_hands(s, start.predict(s.images, s.boxes_px).right_probability) for s in sets]
     augment = replace(config.augment, crop_px=start.net.config.image_size)
-    options = {"batch_size": config.photo_batch_size, "seed": config.seed}
+    options = {"batch_size": config.target_batch_size, "seed": config.seed}
     return [
         LabelledBatches(sets, [np.flatnonzero(fold != k) for fold in folds], is_left, augment, **options)
         for k in range(config.folds)

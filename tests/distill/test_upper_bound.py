@@ -29,7 +29,7 @@ def config(tiny_net, tiny_data, real_root: Path, tmp_path: Path) -> UpperBoundCo
     save_network(tmp_path / "start.safetensors", tiny_net, {"stage": "pretrain"})
     return UpperBoundConfig(
         checkpoint=str(tmp_path / "start.safetensors"), source=str(tiny_data), dataset="toy", out=str(tmp_path / "out"),
-        root=str(real_root), max_steps=2, source_batch_size=2, photo_batch_size=4, loader_workers=0, threads=1,
+        root=str(real_root), max_steps=2, source_batch_size=2, target_batch_size=4, loader_workers=0, threads=1,
         device="cpu", method=MethodConfig(depth_branch=False, fused_branch=False, contrast=[]),
     )  # fmt: skip
 
