@@ -1,9 +1,10 @@
 """``handbridge ablate``: variants of rendering and training x seeds, resumable, one table with spread and compute.
 
 Variants that render alike share one dataset. With ``start``, variants are methods of adaptation from one checkpoint
-for each seed, nothing is rendered or pre-trained, and a variant without options for adapt is the start itself. Seeds
-are the outer loop, so that a run that is stopped early has compared all variants, with fewer seeds. The same
-command in a second terminal, or on a second machine that shares the folder, takes the steps that the first one has not.
+for each seed, or one for all; nothing is rendered or pre-trained, and a variant without options for adapt is the start
+itself. Seeds are the outer loop, so that a run that is stopped early has compared all variants, with fewer seeds. The
+same command in a second terminal, or on a second machine that shares the folder, takes the steps that the first one has
+not.
 """
 
 import shlex
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from distill.ablation_steps import STAGES, AblateConfig, ablation_steps
+from distill.ablation_steps import SEED, STAGES, AblateConfig, ablation_steps
 from distill.ablation_table import Ablation, write_tables
 from distill.label_free import read_label_free
 from distill.report.runs import EVALUATION_FOLDER, METRICS_FILE, load_stages
@@ -53,7 +54,16 @@ def _tell(cfg: AblateConfig, out: Path) -> Path:
     baseline = cfg.baseline or next(iter(cfg.variants))
     same_renders = not any("generate." in options for options in cfg.variants.values())  # else held-out rows differ
     label_free = read_label_free(out, cfg.variants, cfg.seeds) if same_renders else {}
-    return write_tables(out, Ablation(stages, dict(cfg.variants), baseline, provenance, label_free))
+    unranked = frozenset(name for name, options in cfg.variants.items() if "upper-bound." in options)
+    return write_tables(
+        out, Ablation(stages, dict(cfg.variants), baseline, provenance, label_free, unranked, _remark(cfg))
+    )
+
+
+def _remark(cfg: AblateConfig) -> str:
+    if not cfg.start or SEED in cfg.start:
+        return ""
+    return f"All seeds start from one network, {cfg.start}: the spread is that of adaptation alone."
 
 
 def _command(cfg: AblateConfig) -> str:

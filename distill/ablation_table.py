@@ -1,6 +1,7 @@
 """Tables of an ablation: each variant with spread, and its difference from the baseline, paired by seed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -15,6 +16,7 @@ from synth.files import written_atomically
 
 METRICS = ("pck_box@0.1", "pck_box@0.2", "auc_2d")
 MEAN_OF_SETS = "mean of sets"
+MEAN_RANK = "mean rank"
 CONFIDENCE = 0.95
 
 
@@ -28,6 +30,8 @@ class Ablation:
         baseline: Name of the variant that the others are compared with.
         provenance: Command, commit, machine and seconds.
         label_free: What a choice may rest on, of the runs that have it.
+        unranked: Variants that are no rivals, because they see labels of photographs.
+        remark: What a reader has to know before the numbers; may be empty.
     """
 
     stages: list[Stage]
@@ -35,6 +39,13 @@ class Ablation:
     baseline: str
     provenance: Provenance
     label_free: Readings = field(default_factory=dict)
+    unranked: frozenset[str] = frozenset()
+    remark: str = ""
+
+    @property
+    def rivals(self) -> list[Stage]:
+        """The stages that are ranked."""
+        return [stage for stage in self.stages if stage.label not in self.unranked]
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,22 @@ def difference(stage: Stage, baseline: Stage, dataset: str, metric: str) -> Diff
     return Difference(mean(pairs), quantile * stdev(pairs) / np.sqrt(len(pairs)), len(pairs))
 
 
+def mean_ranks(stages: Sequence[Stage], metric: str) -> dict[str, list[float]]:
+    """For each variant its rank among all of them, 1 the best, as a mean over the sets; one value for each seed.
+
+    Equal values share the mean of their ranks (Friedman). Seeds and sets that a variant lacks are left out for all.
+    """
+    seeds = set.intersection(*(set(by_seed(s, MEAN_OF_SETS, metric)) for s in stages)) if stages else set()
+    datasets = set.intersection(*(set(s.datasets) for s in stages)) if stages else set()
+    if not datasets:
+        return {}
+    values = np.array(
+        [[[by_seed(s, name, metric)[seed] for s in stages] for name in sorted(datasets)] for seed in sorted(seeds)]
+    )
+    ranks = stats.rankdata(-values, axis=-1).mean(1) if len(values) else np.empty((0, len(stages)))
+    return {stage.label: ranks[:, k].tolist() for k, stage in enumerate(stages)}
+
+
 def write_tables(out: Path, ablation: Ablation) -> Path:
     """Leave ``ablation.md`` and ``ablation.json`` in ``out``; returns the path of the first."""
     with written_atomically(out / "ablation.json") as partial:
@@ -97,6 +124,7 @@ def as_json(ablation: Ablation) -> dict:
             stage.label: {name: {m: by_seed(stage, name, m) for m in METRICS} for name in stage.datasets}
             for stage in ablation.stages
         },
+        "mean_ranks": {m: mean_ranks(ablation.rivals, m) for m in METRICS},
         "label_free": ablation.label_free,
     }
 
@@ -118,10 +146,12 @@ def markdown(ablation: Ablation) -> str:
         shown = f"{mean(spent) / 60:.1f}" if spent else "-"
         lines.append(f"| {stage.label} | {ablation.options.get(stage.label) or '-'} | {len(stage.seeds)} | {shown} |")
     lines += ["", *label_free_table(ablation.label_free)]
+    lines += ["", ablation.remark] if ablation.remark else []
     lines += [
         "",
         "Mean ± standard deviation over the seeds, in points. In brackets the difference from "
-        f"{ablation.baseline}, paired by seed, ± half of its 95 % interval (Student); bold where that leaves 0 out.",
+        f"{ablation.baseline}, paired by seed, ± half of its 95 % interval (Student); bold where that leaves 0 out. "
+        f"{MEAN_RANK}: among all variants{_except(ablation.unranked)}, 1 the best, mean over the sets.",
     ]
     for metric in METRICS:
         lines += ["", *_metric_table(ablation, metric)]
@@ -131,19 +161,30 @@ def markdown(ablation: Ablation) -> str:
 def _metric_table(ablation: Ablation, metric: str) -> list[str]:
     datasets = list(dict.fromkeys(name for stage in ablation.stages for name in stage.datasets))
     columns = [*datasets, MEAN_OF_SETS]
-    lines = [f"| {metric} | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+    lines = [f"| {metric} | {' | '.join([*columns, MEAN_RANK])} |", f"|---|{'---|' * (len(columns) + 1)}"]
+    ranks = mean_ranks(ablation.rivals, metric)
     baseline = next((stage for stage in ablation.stages if stage.label == ablation.baseline), None)
     for stage in ablation.stages:
         cells = [_cell(stage, baseline if baseline is not stage else None, name, metric) for name in columns]
-        lines.append(f"| {stage.label} | {' | '.join(cells)} |")
+        lines.append(f"| {stage.label} | {' | '.join([*cells, _spread(ranks.get(stage.label, []))])} |")
     return lines
+
+
+def _except(names: frozenset[str]) -> str:
+    return f" but {', '.join(sorted(names))}" if names else ""
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return "-"
+    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
 def _cell(stage: Stage, baseline: Stage | None, dataset: str, metric: str) -> str:
     values = list(by_seed(stage, dataset, metric).values())
     if not values:
         return "-"
-    shown = f"{100 * mean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
+    shown = _spread([100 * value for value in values])
     found = difference(stage, baseline, dataset, metric) if baseline else None
     if found is None:
         return shown

@@ -13,7 +13,7 @@ from scipy import stats
 from distill import ablation_steps as steps_module
 from distill.ablate import ablate, main
 from distill.ablation_steps import AblateConfig, ablation_steps
-from distill.ablation_table import MEAN_OF_SETS, by_seed, difference
+from distill.ablation_table import MEAN_OF_SETS, by_seed, difference, mean_ranks
 from distill.adapt import AdaptConfig
 from distill.alarms import CollapseError
 from distill.report.runs import Evaluated, Stage
@@ -135,6 +135,18 @@ def test_a_difference_is_paired_by_seed_and_a_mean_takes_seeds_with_all_sets() -
     assert one is not None and one.half_width is None and not one.is_settled
 
 
+def test_ranks_are_means_over_sets_for_each_seed_that_all_have() -> None:
+    scores = {0: {"x": 0.5, "y": 0.7}, 1: {"x": 0.6, "y": 0.8}, 2: {"x": 0.9, "y": 0.9}}
+    first = stage("first", scores)
+    second = stage("second", {0: {"x": 0.6, "y": 0.5}, 1: {"x": 0.5, "y": 0.5}})
+    third = stage("third", {0: {"x": 0.5, "y": 0.8}, 1: {"x": 0.1, "y": 0.1}})
+    ranks = mean_ranks([first, second, third], "auc_2d")
+    # seed 0: x has 2.5, 1, 2.5 (a tie) and y has 2, 3, 1; seed 1: first, second, third on both
+    assert ranks == {"first": [2.25, 1.0], "second": [2.0, 2.0], "third": [1.75, 3.0]}
+    assert mean_ranks([first, stage("fourth", {7: {"x": 1.0, "y": 1.0}})], "auc_2d") == {"first": [], "fourth": []}
+    assert mean_ranks([], "auc_2d") == {}
+
+
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
@@ -200,6 +212,15 @@ def test_methods_of_adaptation_start_from_the_checkpoint_of_their_seed(
     measured = [made for stage, made in calls if stage == "evaluate"]
     assert measured[0].checkpoint == start.replace("SEED", "0") and "seed-0/longer" in measured[1].checkpoint
     assert f"start={start}" in table and "| bare | adapt.method=cgac | 2 |" in table
+    assert "All seeds start from one network" not in table
+
+
+def test_one_start_for_all_seeds_is_said_in_the_table(calls: list, real_root: Path, tmp_path: Path) -> None:
+    start = starts(tmp_path / "starts").replace("SEED", "0")
+    options = {"variants": METHODS, "start": start, "source": str(tmp_path), "target": "toy"}
+    table = ablate(config(tmp_path / "all", real_root, **options)).read_text()
+    assert {(made.checkpoint, made.seed) for stage, made in calls if stage == "adapt"} == {(start, 0), (start, 1)}
+    assert f"All seeds start from one network, {start}: the spread is that of adaptation alone." in table
 
 
 def test_the_upper_bound_is_one_step_that_measures_itself(
@@ -221,6 +242,9 @@ def test_the_upper_bound_is_one_step_that_measures_itself(
     assert [(made.checkpoint, made.seed) for made in bounds] == [(start.replace("SEED", s), int(s)) for s in "01"]
     assert {(made.folds, made.threads, made.dataset) for made in bounds} == {(3, 2, "toy")}
     assert "| bound | upper-bound.folds=3 | 2 |" in table and "upper-bound.threads=2" in table
+    assert "among all variants but bound, 1 the best" in table
+    rows = {line.split(" | ")[0]: line.split(" | ")[-1] for line in table.split("mean rank |")[1].splitlines()}
+    assert rows["| plain"] == "1.0 ± 0.0 |" and rows["| bound"] == "- |"
 
 
 def test_a_collapsed_method_does_not_end_the_ablation(
@@ -244,7 +268,7 @@ def test_a_collapsed_method_does_not_end_the_ablation(
     ("changes", "message"),
     [
         ({"source": ""}, "source= is not legal: it must be given with start"),
-        ({"start": "one.safetensors"}, "start=one.safetensors is not legal: it must be a path with SEED in it"),
+        ({"start": "one.safetensors"}, "start=one.safetensors does not exist"),
         ({"start": "none-SEED.safetensors"}, "start=none-0.safetensors does not exist"),
         ({"variants": {"a": "", "b": "adapt.seed=1"}}, "variant b: adapt.seed is set by ablate"),
         ({"variants": {"a": "", "b": "adapt.method=magic"}}, "variant b: adapt: method=magic is not legal"),
