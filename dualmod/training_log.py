@@ -95,6 +95,17 @@ class Progress(TQDMProgressBar):
         bar.set_description(self.description)
         return bar
 
+    def on_train_start(self, trainer: lightning.Trainer, *args: Any) -> None:
+        """Lightning names the total when an epoch starts; a run that goes on is in the midst of one."""
+        super().on_train_start(trainer, *args)
+        bar, parts = self.train_progress_bar, trainer.accumulate_grad_batches
+        bar.reset(trainer.max_steps * parts)
+        bar.initial = bar.n = trainer.global_step * parts
+
     def on_train_epoch_start(self, trainer: lightning.Trainer, *args: Any) -> None:
         super().on_train_epoch_start(trainer, *args)
         self.train_progress_bar.set_description(self.description)
+
+    def get_metrics(self, *args: Any) -> dict[str, Any]:
+        """What stands beside the bar; the logger's version is a folder's name here."""
+        return {name: value for name, value in super().get_metrics(*args).items() if name != "v_num"}

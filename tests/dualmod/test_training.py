@@ -84,6 +84,21 @@ def test_what_is_not_finite_stops_with_its_term_and_the_last_good_checkpoint(tro
     assert all(torch.isfinite(value).all() for value in kept["state_dict"].values())
 
 
+def test_a_resumed_run_shows_how_far_it_is(tmp_path, capsys):
+    class Stopped(Toy):
+        def losses(self, batch, step):
+            if step == 3:
+                raise KeyboardInterrupt
+            return super().losses(batch, step)
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        train(Stopped(), tmp_path)
+    capsys.readouterr()
+    train(Toy(), tmp_path)
+    shown = "".join(capsys.readouterr()).rstrip().split("\r")[-1]
+    assert shown.startswith("toy: 100%") and "4/4" in shown and "v_num" not in shown
+
+
 def test_averaged_weights_are_what_is_left(tmp_path):
     class Watched(Toy):
         def on_train_batch_end(self, *args):
