@@ -22,6 +22,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset
 
+from dualmod.kept_memory import keep_freed_memory
 from dualmod.ranks import Ranks
 from dualmod.training_log import JsonLines, Progress, WaitTimer, ends_step
 from dualmod.training_module import TrainingModule
@@ -144,6 +145,8 @@ def run_training(
         ValueError: when a loss or a gradient is not finite, named by its term; the last checkpoint stays.
     """
     engine, timer = engine or EngineConfig(), WaitTimer()
+    if device.type == "cpu":
+        keep_freed_memory()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     lightning.seed_everything(seed, verbose=False)
