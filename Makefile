@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := runs/demo
+# Each process of the tests takes up to 2 GB.
+TEST_PROCESSES ?= 4
 
 # pyright otherwise asks the package index for a newer release at each run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -33,7 +35,7 @@ demo: setup ## the whole pipeline at laptop size, ending with the path of its re
 	@echo "report: $(CURDIR)/$(DEMO)/report.html"
 
 test: lint ## linters, then all tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) --dist loadfile
 
 lint: setup ## ruff (lint and format) and pyright
 	$(BIN)/ruff check .

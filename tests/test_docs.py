@@ -29,8 +29,13 @@ def command_lines() -> list[str]:
     return [line.replace("$(DEMO)", "runs/demo") for line in lines if line.startswith(("handbridge ", "make "))]
 
 
+def handbridge_words(lines: list[str]) -> list[list[str]]:
+    """Verb and options of the lines that are commands of handbridge."""
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("handbridge ")]
+
+
 def handbridge_commands() -> list[list[str]]:
-    return [shlex.split(line, comments=True)[1:] for line in command_lines() if line.startswith("handbridge ")]
+    return handbridge_words(command_lines())
 
 
 def schema_of(verb: str) -> type:
