@@ -16,7 +16,7 @@ from synth.files import written_atomically
 
 METRICS = ("pck_box@0.1", "pck_box@0.2", "auc_2d")
 MEAN_OF_SETS = "mean of sets"
-MEAN_RANK = "mean rank"
+RANK = "rank over sets"
 CONFIDENCE = 0.95
 
 
@@ -89,7 +89,7 @@ def difference(stage: Stage, baseline: Stage, dataset: str, metric: str) -> Diff
     return Difference(mean(pairs), quantile * stdev(pairs) / np.sqrt(len(pairs)), len(pairs))
 
 
-def mean_ranks(stages: Sequence[Stage], metric: str) -> dict[str, list[float]]:
+def ranks_over_sets(stages: Sequence[Stage], metric: str) -> dict[str, list[float]]:
     """For each variant its rank among all of them, 1 the best, as a mean over the sets; one value for each seed.
 
     Equal values share the mean of their ranks (Friedman). Seeds and sets that a variant lacks are left out for all.
@@ -124,7 +124,7 @@ def as_json(ablation: Ablation) -> dict:
             stage.label: {name: {m: by_seed(stage, name, m) for m in METRICS} for name in stage.datasets}
             for stage in ablation.stages
         },
-        "mean_ranks": {m: mean_ranks(ablation.rivals, m) for m in METRICS},
+        "ranks_over_sets": {m: ranks_over_sets(ablation.rivals, m) for m in METRICS},
         "label_free": ablation.label_free,
     }
 
@@ -151,7 +151,7 @@ def markdown(ablation: Ablation) -> str:
         "",
         "Mean ± standard deviation over the seeds, in points. In brackets the difference from "
         f"{ablation.baseline}, paired by seed, ± half of its 95 % interval (Student); bold where that leaves 0 out. "
-        f"{MEAN_RANK}: among all variants{_except(ablation.unranked)}, 1 the best, mean over the sets.",
+        f"{RANK}: among all variants{_except(ablation.unranked)}, 1 the best, as a mean over the sets.",
     ]
     for metric in METRICS:
         lines += ["", *_metric_table(ablation, metric)]
@@ -161,8 +161,8 @@ def markdown(ablation: Ablation) -> str:
 def _metric_table(ablation: Ablation, metric: str) -> list[str]:
     datasets = list(dict.fromkeys(name for stage in ablation.stages for name in stage.datasets))
     columns = [*datasets, MEAN_OF_SETS]
-    lines = [f"| {metric} | {' | '.join([*columns, MEAN_RANK])} |", f"|---|{'---|' * (len(columns) + 1)}"]
-    ranks = mean_ranks(ablation.rivals, metric)
+    lines = [f"| {metric} | {' | '.join([*columns, RANK])} |", f"|---|{'---|' * (len(columns) + 1)}"]
+    ranks = ranks_over_sets(ablation.rivals, metric)
     baseline = next((stage for stage in ablation.stages if stage.label == ablation.baseline), None)
     for stage in ablation.stages:
         cells = [_cell(stage, baseline if baseline is not stage else None, name, metric) for name in columns]

@@ -12,7 +12,7 @@ from synth.config import check, option, required
 
 @dataclass
 class PhotoTrainingConfig:
-    """A training from a pre-trained network on, by renders and by photographs."""
+    """Train on from a pre-trained network, by renders and by photographs."""
 
     checkpoint: str = required("model.safetensors of a pre-training")
     source: str = required("folder of the synthetic dataset that stays in the training")

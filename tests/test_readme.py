@@ -14,7 +14,7 @@ SETS = ("ntu_real", "hagrid", "ti1k", "sign_digits", "webcam")
 ELSEWHERE = {
     "demo": "it serves until it is stopped: tests/distill/demo",
     "variants=factors": "a minute even at this size; test_docs.py composes it, and another line runs ablate",
-    "variants=methods": "the same",
+    "variants=methods": "two minutes, and the same",
 }
 """Words of commands that are not run here, and why."""
 

@@ -13,7 +13,7 @@ from scipy import stats
 from distill import ablation_steps as steps_module
 from distill.ablate import ablate, main
 from distill.ablation_steps import AblateConfig, ablation_steps
-from distill.ablation_table import MEAN_OF_SETS, by_seed, difference, mean_ranks
+from distill.ablation_table import MEAN_OF_SETS, by_seed, difference, ranks_over_sets
 from distill.adapt import AdaptConfig
 from distill.alarms import CollapseError
 from distill.report.runs import Evaluated, Stage
@@ -140,11 +140,11 @@ def test_ranks_are_means_over_sets_for_each_seed_that_all_have() -> None:
     first = stage("first", scores)
     second = stage("second", {0: {"x": 0.6, "y": 0.5}, 1: {"x": 0.5, "y": 0.5}})
     third = stage("third", {0: {"x": 0.5, "y": 0.8}, 1: {"x": 0.1, "y": 0.1}})
-    ranks = mean_ranks([first, second, third], "auc_2d")
+    ranks = ranks_over_sets([first, second, third], "auc_2d")
     # seed 0: x has 2.5, 1, 2.5 (a tie) and y has 2, 3, 1; seed 1: first, second, third on both
     assert ranks == {"first": [2.25, 1.0], "second": [2.0, 2.0], "third": [1.75, 3.0]}
-    assert mean_ranks([first, stage("fourth", {7: {"x": 1.0, "y": 1.0}})], "auc_2d") == {"first": [], "fourth": []}
-    assert mean_ranks([], "auc_2d") == {}
+    assert ranks_over_sets([first, stage("fourth", {7: {"x": 1.0, "y": 1.0}})], "auc_2d") == {"first": [], "fourth": []}
+    assert ranks_over_sets([], "auc_2d") == {}
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_the_upper_bound_is_one_step_that_measures_itself(
     assert {(made.folds, made.threads, made.dataset) for made in bounds} == {(3, 2, "toy")}
     assert "| bound | upper-bound.folds=3 | 2 |" in table and "upper-bound.threads=2" in table
     assert "among all variants but bound, 1 the best" in table
-    rows = {line.split(" | ")[0]: line.split(" | ")[-1] for line in table.split("mean rank |")[1].splitlines()}
+    rows = {line.split(" | ")[0]: line.split(" | ")[-1] for line in table.split("rank over sets |")[1].splitlines()}
     assert rows["| plain"] == "1.0 ± 0.0 |" and rows["| bound"] == "- |"
 
 
