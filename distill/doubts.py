@@ -1,28 +1,17 @@
 """What says that a pseudo-label may be wrong, without a label to compare it with."""
 
-from collections.abc import Sequence
-
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dualmod.prediction import Prediction
 
-
-def joint_confidence(passes: Sequence[Prediction]) -> Float[Tensor, "batch 21"]:
-    """Mean confidence of the passes in each joint, above 0."""
-    return torch.stack([p.confidence for p in passes]).mean(0).clamp_min(1e-6)
-
-
-def joint_weight(passes: Sequence[Prediction]) -> Float[Tensor, "batch 21"]:
+def joint_weight(confidence: Float[Tensor, "batch 21"]) -> Float[Tensor, "batch 21"]:
     """Weight of each joint: its confidence over the batch's mean one, at most 2."""
-    confidence = joint_confidence(passes)
     return (confidence / confidence.mean().clamp_min(1e-6)).clamp(max=2.0)
 
 
-def hand_doubt(passes: Sequence[Prediction]) -> Float[Tensor, "batch"]:
+def hand_doubt(confidence: Float[Tensor, "batch 21"]) -> Float[Tensor, "batch"]:
     """How little the network is sure of a hand: minus the mean log confidence of its joints."""
-    return -joint_confidence(passes).log().mean(1)
+    return -confidence.clamp_min(1e-6).log().mean(1)
 
 
 def pose_variance(

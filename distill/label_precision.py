@@ -12,14 +12,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from distill.doubts import hand_doubt, joint_confidence, pose_variance
+from distill.doubts import hand_doubt, pose_variance
 from distill.locate import locate_hands
 from distill.photos import TargetPhotos, neighbours
 from distill.pseudo_labels import PseudoLabelConfig
 from distill.registration import correct
 from distill.report.precision import precision_figure
 from distill.target import TargetBatch, TargetBatches, ViewsConfig
-from distill.weak_views import unsteadiness, view_poses
+from distill.weak_views import unsteadiness, view_poses, vote
 from dualmod.checkpoint import choose_device, load_network
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.crop import apply_affine, uv_from_px
@@ -31,6 +31,7 @@ from synth.files import open_run_folder, require_file, written_atomically
 
 SHARES = np.linspace(0.1, 1.0, 19)
 """Kept shares at which a gate is looked at."""
+FIRST, VOTE = "first pass", "vote of views"
 
 
 @dataclass
@@ -43,7 +44,7 @@ class LabelPrecisionConfig:
     root: str = option("", "folder of the real image sets")
     split: str = option("test", "split of the set; it must have labels")
     within: float = option(0.1, "a joint is right when it is this near, in sides of the labelled joints' box")
-    num_views: int = option(2, "further weak views for agreement and view_mean")
+    num_views: int = option(2, "further weak views for agreement and vote")
     batch_size: int = option(64, "photos in one pass")
     seed: int = option(0, "seed of the views")
     device: str = option("auto", "auto, cpu or cuda")
@@ -63,13 +64,13 @@ class Measured:
     Attributes:
         right: By step: whether each joint of its pose lies near its label.
         doubt: By gate: what would leave the photo out, the surest first; NaN where the gate knows nothing.
-        joint_doubt: Minus the confidence of each joint.
+        joint_doubt: By step: minus the confidence of each joint.
         known: Joints that have a label.
     """
 
     right: dict[str, Bool[np.ndarray, "photos 21"]]
     doubt: dict[str, Float[np.ndarray, "photos"]]
-    joint_doubt: Float[np.ndarray, "photos 21"]
+    joint_doubt: dict[str, Float[np.ndarray, "photos 21"]]
     known: Bool[np.ndarray, "photos 21"]
 
 
@@ -117,7 +118,7 @@ def measure(net: DualModalityNet, labelled: LabelledImages, config: LabelPrecisi
     return Measured(
         right={name: np.concatenate([p.right[name] for p in parts]) for name in parts[0].right},
         doubt={name: np.concatenate([p.doubt[name] for p in parts]) for name in parts[0].doubt},
-        joint_doubt=np.concatenate([p.joint_doubt for p in parts]),
+        joint_doubt={name: np.concatenate([p.joint_doubt[name] for p in parts]) for name in parts[0].joint_doubt},
         known=np.concatenate([p.known for p in parts]),
     )
 
@@ -134,23 +135,22 @@ def _batch(
     target = target.mirrored(is_left)
     first = net(target.weak)
     fused, _, _ = net.second_pass(target.weak, first)
-    views_uv, views_depth = view_poses(net, target, mirrored=False)
-    all_uv = torch.cat([first.joints_uv[None], views_uv])
-    all_depth = torch.cat([first.joints_depth[None], views_depth])
+    views = view_poses(net, target, first, mirrored=False)
+    voted_uv, _, voted_confidence = vote(views)
     passes = (torch.stack([first.joints_uv, fused.joints_uv]), torch.stack([first.joints_depth, fused.joints_depth]))
     plain = (first.joints_uv, first.joints_depth)
     poses = {
-        "first pass": first.joints_uv,
+        FIRST: first.joints_uv,
         "second pass": passes[0].mean(0),
         "registration": correct(*plain, target.focal, angles=False)[0],
         "angles": correct(*plain, target.focal, lengths=False)[0],
-        "view mean": all_uv.mean(0),
+        VOTE: voted_uv,
     }
     doubt = {
         "hands": -(target.right - 0.5).abs(),
-        "confidence": hand_doubt([first]),
+        "confidence": hand_doubt(first.confidence),
         "spread": pose_variance(*passes, pseudo.depth_weight),
-        "agreement": pose_variance(all_uv, all_depth, pseudo.depth_weight),
+        "agreement": pose_variance(views.uv, views.depth, pseudo.depth_weight),
     }
     if target.frames is not None and target.has_frames is not None:
         seen = net(target.frames.flatten(0, 1)).joints_uv.unflatten(0, (-1, 2))
@@ -161,14 +161,14 @@ def _batch(
     return Measured(
         right={name: _numpy(torch.linalg.norm(uv - truth, dim=-1) <= near) for name, uv in poses.items()},
         doubt={name: _numpy(value) for name, value in doubt.items()},
-        joint_doubt=_numpy(-joint_confidence([first])),
+        joint_doubt={FIRST: _numpy(-first.confidence), VOTE: _numpy(-voted_confidence)},
         known=known,
     )
 
 
 def summary(measured: Measured, pseudo: PseudoLabelConfig) -> dict:
     """Precision before and after each step: of corrections over all photos, of gates by the share that they keep."""
-    base = measured.right["first pass"]
+    base = measured.right[FIRST]
     configured = {field.name: getattr(pseudo, field.name) for field in fields(pseudo)}
     share_of = {"hands": 0.7, "confidence": configured["keep_share"], "spread": configured["keep_share"]}
     share_of |= {"agreement": configured["agreement_share"], "temporal": configured["temporal_share"]}
@@ -178,10 +178,10 @@ def summary(measured: Measured, pseudo: PseudoLabelConfig) -> dict:
         curve = [precision_of_kept(base[knows], measured.known[knows], doubt[knows], share) for share in SHARES]
         at = precision_of_kept(base[knows], measured.known[knows], doubt[knows], share_of[name])
         gates[name] = {"kept_share": SHARES.tolist(), "precision": curve, "usual_share": share_of[name], "usual": at}
-    ranked = measured.joint_doubt[measured.known]
-    order = base[measured.known][np.argsort(ranked, kind="stable")]
-    joints = [float(order[: max(1, round(share * len(order)))].mean()) for share in SHARES]
-    gates["joints"] = {"kept_share": SHARES.tolist(), "precision": joints}
+    for step, doubt in measured.joint_doubt.items():
+        order = measured.right[step][measured.known][np.argsort(doubt[measured.known], kind="stable")]
+        precision = [float(order[: max(1, round(share * len(order)))].mean()) for share in SHARES]
+        gates[f"joints of {step}"] = {"kept_share": SHARES.tolist(), "precision": precision}
     corrections = {name: float(right[measured.known].mean()) for name, right in measured.right.items()}
     return {"num_photos": len(base), "corrections": corrections, "gates": gates}
 

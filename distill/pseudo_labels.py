@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from distill.doubts import hand_doubt, joint_confidence, joint_weight, pose_variance
+from distill.doubts import hand_doubt, joint_weight, pose_variance
 from distill.gates import QuantileGate
 from distill.registration import correct
-from distill.weak_views import Poses, keep_steady
+from distill.weak_views import ViewPoses, keep_steady, vote
 from dualmod.prediction import Prediction
 from synth.config import check, option
 from synth.conventions import JOINT_NAMES
@@ -42,8 +42,8 @@ class PseudoLabelConfig:
     keep_share: float = option(0.7, "quantile of the doubt up to which the gate keeps a sample")
     agreement: bool = option(False, "leave out photos on whose weak views the poses disagree")
     agreement_share: float = option(0.7, "quantile of the disagreement up to which a photo is kept")
-    view_mean: bool = option(False, "the mean over the weak views in place of the first one's pose")
-    num_views: int = option(2, "further weak views for agreement and view_mean")
+    vote: bool = option(False, "take each joint from the weak view that the others agree with most (ours)")
+    num_views: int = option(2, "further weak views for agreement and vote")
     mirrored_view: bool = option(False, "the mirror image is one of them; the network knows right hands alone")
     temporal: bool = option(False, "videos: leave out frames whose pose is not between those before and after")
     temporal_share: float = option(0.8, "quantile of that distance up to which a frame is kept")
@@ -60,11 +60,11 @@ class PseudoLabelConfig:
         check(self.depth_weight >= 0, "depth_weight", self.depth_weight, "0 or more")
         check(self.num_views >= 0, "num_views", self.num_views, "0 or more")
         single = self.num_views == 0 and not self.mirrored_view
-        check(not (self.uses_views() and single), "num_views", 0, "1 or more with agreement or view_mean")
+        check(not (self.uses_views() and single), "num_views", 0, "1 or more with agreement or vote")
 
     def uses_views(self) -> bool:
         """Whether a step looks at further weak views."""
-        return self.agreement or self.view_mean
+        return self.agreement or self.vote
 
     def turned_views(self) -> int:
         """Further weak views that a batch has to hold."""
@@ -114,7 +114,7 @@ def pseudo_labels(
     config: PseudoLabelConfig,
     *,
     gates: Mapping[str, QuantileGate] | None = None,
-    views: Poses | None = None,
+    views: ViewPoses | None = None,
     frames: tuple[Float[Tensor, "batch 2 21 2"], Bool[Tensor, "batch"]] | None = None,
 ) -> PseudoLabels:
     """Labels of a batch of crops of right hands.
@@ -126,29 +126,31 @@ def pseudo_labels(
         focal_crop_units: Focal length over the crop's side, both in pixels of the photo; assumed where not known.
         config: The steps.
         gates: ``make_gates(config)``, which remember earlier batches; None takes quantiles within this batch.
-        views: Poses in the further weak views; needed for ``agreement`` and ``view_mean``.
+        views: Poses in the weak views; needed for ``agreement`` and ``vote``.
         frames: Joints in the frames before and after, and whether they are known; needed for ``temporal``.
     """
     gates = make_gates(config) if gates is None else gates
     passes = [first] if fused is None or not config.second_pass else [first, fused]
     plain = [(p.joints_uv, p.joints_depth) for p in passes]
+    confidences = [p.confidence for p in passes]
     report: dict[str, float] = {}
-    if config.view_mean:
+    if config.vote:
         assert views is not None
-        plain[0] = (_with(views[0], first.joints_uv).mean(0), _with(views[1], first.joints_depth).mean(0))
-        report |= _change("view_mean", first.joints_uv, plain[0][0])
+        uv, depth, confidences[0] = vote(views)
+        plain[0] = (uv, depth)
+        report |= _change("vote", first.joints_uv, plain[0][0])
+    confidence = torch.stack(confidences).mean(0)
     corrected = _corrected(plain, focal_crop_units, config, report)
     uv, depth = (torch.stack(parts) for parts in zip(*plain, *corrected, strict=True))
     spread = pose_variance(uv, depth, config.depth_weight)
     kept = torch.ones_like(spread, dtype=torch.bool)
     if config.gate:
-        doubt = spread if config.gate_by == SPREAD else hand_doubt(passes)
+        doubt = spread if config.gate_by == SPREAD else hand_doubt(confidence)
         kept, threshold = gates[config.gate_by](doubt)
         report |= {f"kept_by_{config.gate_by}": _share(kept), "threshold": threshold}
     if config.agreement:
         assert views is not None
-        all_uv, all_depth = _with(views[0], first.joints_uv), _with(views[1], first.joints_depth)
-        agreeing, _ = gates["agreement"](pose_variance(all_uv, all_depth, config.depth_weight))
+        agreeing, _ = gates["agreement"](pose_variance(views.uv, views.depth, config.depth_weight))
         report["kept_by_agreement"] = _share(agreeing)
         kept = kept & agreeing
     if config.temporal:
@@ -160,11 +162,11 @@ def pseudo_labels(
         report |= _change("second_pass", plain[0][0], plain[1][0])
     label_uv, label_depth = uv.mean(0), depth.mean(0)
     inside = ((label_uv >= 0) & (label_uv <= 1)).all(-1)
-    weight = joint_weight(passes) if config.confidence else torch.ones_like(label_depth)
+    weight = joint_weight(confidence) if config.confidence else torch.ones_like(label_depth)
     if config.confidence:
         report["kept_by_joint_weights"] = (weight / 2).mean().item()
     if config.joint_share < 1:
-        confident, _ = gates["joints"](-joint_confidence(passes).flatten())
+        confident, _ = gates["joints"](-confidence.flatten())
         report["kept_by_joints"] = _share(confident)
         weight = weight * confident.view_as(weight)
     return PseudoLabels(
@@ -198,10 +200,6 @@ def _change(step: str, before: Tensor, after: Tensor) -> dict[str, float]:
     """How far a step moves the joints, and the share of the joints that it keeps where they are."""
     moved = torch.linalg.norm(after - before, dim=-1)
     return {f"moved_by_{step}": moved.mean().item(), f"kept_by_{step}": _share(moved < NEAR)}
-
-
-def _with(views: Tensor, first: Tensor) -> Tensor:
-    return torch.cat([first[None], views])
 
 
 def _share(kept: Tensor) -> float:

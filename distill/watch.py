@@ -56,7 +56,7 @@ class Watch:
         self.photos = photos.mirrored(photos.right < 0.5)
         with torch.no_grad(), evaluating(net):
             on_renders = net(renders)
-            self.least_confidence = (-hand_doubt([on_renders])).quantile(SURE_QUANTILE).item()
+            self.least_confidence = (-hand_doubt(on_renders.confidence)).quantile(SURE_QUANTILE).item()
             self.render_spread = pose_spread(on_renders.joints_uv)
             self.start_bones = bone_lengths(net(self.photos.weak), self.photos.focal)
         self.start = self(net, None)
@@ -67,15 +67,15 @@ class Watch:
         photos = self.photos.to(next(net.parameters()).device)
         with evaluating(net):
             seen, flipped = net(photos.weak), net(photos.weak.flip(-1))
-            views_uv, _ = view_poses(net, photos, mirrored=False)
+            views = view_poses(net, photos, seen, mirrored=False)
             taught = teacher(photos.weak).joints_uv if teacher is not None else seen.joints_uv
         # photos are mirrored as the start network saw them: back to how they are
         right = torch.where(photos.right < 0.5, 1 - right_probability(seen, flipped), right_probability(seen, flipped))
         bones = bone_lengths(seen, photos.focal)
         return Readings(
-            sure_share=(-hand_doubt([seen]) >= self.least_confidence).double().mean().item(),
+            sure_share=(-hand_doubt(seen.confidence) >= self.least_confidence).double().mean().item(),
             spread=pose_spread(seen.joints_uv),
-            disagreement=_distance(views_uv[0], seen.joints_uv),
+            disagreement=_distance(views.uv[1], seen.joints_uv),
             teacher_gap=_distance(taught, seen.joints_uv),
             bone_drift=(bones / self.start_bones.to(bones)).log().abs().mean().item(),
             right_share=(right >= 0.5).double().mean().item(),

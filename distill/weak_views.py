@@ -1,5 +1,7 @@
 """How well the teacher agrees with itself: on further weak views of a photo, and between neighbouring frames."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -7,26 +9,57 @@ from torch import Tensor
 from distill.target import TargetBatch
 from distill.warps import move_points
 from dualmod.network.model import DualModalityNet
+from dualmod.prediction import Prediction
 
-Poses = tuple[Float[Tensor, "views batch 21 2"], Float[Tensor, "views batch 21"]]
-"""``joints_uv`` in the weak view and ``joints_depth``."""
+
+@dataclass(frozen=True)
+class ViewPoses:
+    """Poses of the same hands in several weak views, the first of which is the weak view itself.
+
+    Attributes:
+        uv: ``joints_uv``, taken to the weak view.
+        depth: ``joints_depth``.
+        confidence: Of each joint.
+    """
+
+    uv: Float[Tensor, "views batch 21 2"]
+    depth: Float[Tensor, "views batch 21"]
+    confidence: Float[Tensor, "views batch 21"]
 
 
 @torch.no_grad()
-def view_poses(teacher: DualModalityNet, target: TargetBatch, *, mirrored: bool) -> Poses:
-    """Poses seen in the further weak views, taken to the weak view, and if ``mirrored`` in its mirror image."""
-    poses: list[tuple[Tensor, Tensor]] = []
+def view_poses(teacher: DualModalityNet, target: TargetBatch, first: Prediction, *, mirrored: bool) -> ViewPoses:
+    """Poses of the weak view (``first``), of the further ones, and if ``mirrored`` of its mirror image."""
+    poses = [(first.joints_uv, first.joints_depth, first.confidence)]
     if target.views is not None and target.A_weak_views is not None:
         count = target.views.shape[1]
         seen = teacher(target.views.flatten(0, 1))
-        uv = move_points(target.A_weak_views.flatten(0, 1), seen.joints_uv).unflatten(0, (-1, count))
-        depth = seen.joints_depth.unflatten(0, (-1, count))
-        poses += [(uv[:, k], depth[:, k]) for k in range(count)]
+        uv = move_points(target.A_weak_views.flatten(0, 1), seen.joints_uv)
+        parts = [part.unflatten(0, (-1, count)).unbind(1) for part in (uv, seen.joints_depth, seen.confidence)]
+        poses += zip(*parts, strict=True)
     if mirrored:
         seen = teacher(target.weak.flip(-1))
-        poses.append((torch.stack([1 - seen.joints_uv[..., 0], seen.joints_uv[..., 1]], -1), seen.joints_depth))
-    uvs, depths = zip(*poses, strict=True)
-    return torch.stack(uvs), torch.stack(depths)
+        uv = torch.stack([1 - seen.joints_uv[..., 0], seen.joints_uv[..., 1]], -1)
+        poses.append((uv, seen.joints_depth, seen.confidence))
+    uvs, depths, confidences = zip(*poses, strict=True)
+    return ViewPoses(torch.stack(uvs), torch.stack(depths), torch.stack(confidences))
+
+
+def vote(
+    views: ViewPoses,
+) -> tuple[Float[Tensor, "batch 21 2"], Float[Tensor, "batch 21"], Float[Tensor, "batch 21"]]:
+    """Each joint as the view sees it that is nearest to all others (their medoid, ours), and its mean confidence.
+
+    Distances count by the confidence of the view at their other end. Unlike the mean, the medoid lies where some
+    view does see the joint: of three views against two on which finger it is, the three decide.
+
+    Returns:
+        ``joints_uv``, ``joints_depth`` and confidence.
+    """
+    uv, confidence = views.uv.movedim(0, 2), views.confidence.movedim(0, 2)
+    chosen = (torch.cdist(uv, uv) * confidence[..., None, :]).sum(-1).argmin(-1)
+    depth = views.depth.movedim(0, 2).take_along_dim(chosen[..., None], 2)[..., 0]
+    return uv.take_along_dim(chosen[..., None, None], 2)[..., 0, :], depth, confidence.mean(-1)
 
 
 def unsteadiness(

@@ -96,7 +96,7 @@ class SelfDistillation(Method):
     def _further(self, teacher: DualModalityNet, target: TargetBatch, first: Prediction) -> tuple:
         """Poses in the further weak views and in the neighbouring frames, where a step asks for them."""
         config = self.options.pseudo
-        views = view_poses(teacher, target, mirrored=config.mirrored_view) if config.uses_views() else None
+        views = view_poses(teacher, target, first, mirrored=config.mirrored_view) if config.uses_views() else None
         frames = None
         if config.temporal:
             assert target.frames is not None and target.has_frames is not None

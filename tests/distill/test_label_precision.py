@@ -26,13 +26,15 @@ def test_the_surest_photos_are_kept_and_only_labelled_joints_count() -> None:
 
 def test_a_summary_has_each_step_before_and_after() -> None:
     doubt = np.array([0.3, 0.1, np.nan, 0.2])
-    measured = Measured({"first pass": RIGHT, "angles": ~RIGHT}, {"temporal": doubt}, -1.0 * RIGHT, KNOWN)
+    measured = Measured(
+        {"first pass": RIGHT, "angles": ~RIGHT}, {"temporal": doubt}, {"first pass": -1.0 * RIGHT}, KNOWN
+    )
     found = summarise(measured, PseudoLabelConfig(temporal_share=0.34))
     assert found["corrections"] == {"first pass": 0.7, "angles": pytest.approx(0.3)} and found["num_photos"] == 4
     temporal = found["gates"]["temporal"]
     assert temporal["usual_share"] == 0.34 and temporal["usual"] == 1 / 2
     assert temporal["precision"][-1] == 6 / 8, "of the three photos that the gate knows"
-    joints = dict(zip(SHARES.tolist(), found["gates"]["joints"]["precision"], strict=True))
+    joints = dict(zip(SHARES.tolist(), found["gates"]["joints of first pass"]["precision"], strict=True))
     assert joints[0.1] == joints[0.5] == 1 and joints[1.0] == 0.7
 
 
@@ -46,10 +48,12 @@ def options(tiny_net, real_root: Path, tmp_path: Path) -> list[str]:
 def test_a_set_of_photos_gives_the_file_and_the_figure(options, tmp_path: Path) -> None:
     assert main(options) == 0
     found = json.loads((tmp_path / "out" / "precision.json").read_text())["toy"]
-    assert found["num_photos"] == 12 and set(found["corrections"]) > {"first pass", "second pass", "view mean"}
-    assert set(found["gates"]) == {"hands", "confidence", "spread", "agreement", "temporal", "joints"}
-    ends = {gate["precision"][-1] for name, gate in found["gates"].items() if name != "temporal"}
+    assert found["num_photos"] == 12 and set(found["corrections"]) > {"first pass", "second pass", "vote of views"}
+    photo_gates = {"hands", "confidence", "spread", "agreement"}
+    assert set(found["gates"]) == photo_gates | {"temporal", "joints of first pass", "joints of vote of views"}
+    ends = {found["gates"][name]["precision"][-1] for name in photo_gates | {"joints of first pass"}}
     assert ends == {found["corrections"]["first pass"]}, "with all photos kept every gate is where it began"
+    assert found["gates"]["joints of vote of views"]["precision"][-1] == found["corrections"]["vote of views"]
     picture = cv2.imread(str(tmp_path / "out" / "precision.png"))
     assert picture is not None and picture.std() > 10
 

@@ -9,6 +9,7 @@ import torch
 from distill.gates import QuantileGate
 from distill.pseudo_labels import PseudoLabelConfig, make_gates, pseudo_labels
 from distill.registration import correct
+from distill.weak_views import ViewPoses, vote
 from dualmod.prediction import Prediction
 
 FOCAL = torch.full((6,), 2.0)
@@ -158,20 +159,36 @@ def test_sure_joints_weigh_more_up_to_twice_the_mean() -> None:
     assert (pseudo_labels(sure, sure, FOCAL, even).joint_weight == 1).all()
 
 
-def test_views_that_disagree_are_left_out_and_their_mean_can_be_the_label() -> None:
+def test_views_that_disagree_are_left_out_and_their_vote_can_be_the_label() -> None:
     first = prediction(0)
-    views_uv = first.joints_uv + torch.tensor([0.01, -0.02])[:, None, None, None]
-    views_uv[1, 4] += 0.2
-    views = (views_uv, first.joints_depth.expand(2, -1, -1))
+    uv = first.joints_uv + torch.tensor([0.0, 0.1, 0.09])[:, None, None, None]
+    uv[1, 4] += 0.2
+    depth = first.joints_depth + torch.tensor([0.0, 1.0, 2.0])[:, None, None]
+    confidence = torch.tensor([0.2, 0.3, 0.4])[:, None, None].expand(3, 6, 21)
     off = {"registration": False, "angles": False, "second_pass": False, "gate": False}
-    config = PseudoLabelConfig(**off, agreement=True, agreement_share=0.8, view_mean=True)
-    labels = pseudo_labels(first, None, FOCAL, config, views=views)
+    config = PseudoLabelConfig(**off, agreement=True, agreement_share=0.8, vote=True)
+    labels = pseudo_labels(first, None, FOCAL, config, views=ViewPoses(uv, depth, confidence))
     assert labels.kept.tolist() == [True, True, True, True, False, True]
-    torch.testing.assert_close(labels.joints_uv, (first.joints_uv + views_uv[0] + views_uv[1]) / 3)
+    torch.testing.assert_close(labels.joints_uv, uv[2])
+    torch.testing.assert_close(labels.joints_depth, depth[2])
     assert labels.report["kept_by_agreement"] == pytest.approx(5 / 6)
-    assert labels.report["kept_by_view_mean"] == pytest.approx(5 / 6)  # the moved one moves by 0.07 crop sides
+    assert labels.report["kept_by_vote"] == 0  # all move by 0.13 crop sides
     with pytest.raises(ValueError, match="num_views=0 is not legal: it must be 1 or more with agreement"):
         PseudoLabelConfig(agreement=True, num_views=0)
+
+
+def test_a_vote_is_the_medoid_written_out() -> None:
+    generator = torch.Generator().manual_seed(3)
+    drawn = [torch.rand(5, 4, 21, *shape, generator=generator) for shape in ((2,), (), ())]
+    uv, depth, confidence = vote(ViewPoses(*drawn))
+    for row in range(4):
+        for joint in range(21):
+            places, weights = drawn[0][:, row, joint], drawn[2][:, row, joint]
+            costs = [sum(w * (p - place).norm() for p, w in zip(places, weights, strict=True)) for place in places]
+            best = int(torch.stack(costs).argmin())
+            assert torch.equal(uv[row, joint], places[best])
+            assert depth[row, joint] == drawn[1][best, row, joint]
+            assert confidence[row, joint] == pytest.approx(float(weights.mean()))
 
 
 def test_a_frame_between_its_neighbours_is_kept_and_one_without_them_too() -> None:
