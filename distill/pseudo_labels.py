@@ -42,7 +42,7 @@ class PseudoLabelConfig:
     keep_share: float = option(0.7, "quantile of the doubt up to which the gate keeps a sample")
     agreement: bool = option(False, "leave out photos on whose weak views the poses disagree")
     agreement_share: float = option(0.7, "quantile of the disagreement up to which a photo is kept")
-    vote: bool = option(False, "take each joint from the weak view that the others agree with most (ours)")
+    vote: bool = option(False, "each joint by vote of the weak views (ours), in place of the first one's")
     num_views: int = option(2, "further weak views for agreement and vote")
     mirrored_view: bool = option(False, "the mirror image is one of them; the network knows right hands alone")
     temporal: bool = option(False, "videos: leave out frames whose pose is not between those before and after")

@@ -14,7 +14,7 @@ from distill import warps
 from distill.locate import LocatedHands
 from distill.photos import PHOTO, TargetPhotos
 from dualmod.data.augment import AugmentConfig, rgb_tensor
-from dualmod.data.crop import crop_matrix, crop_side_px, invert_affine, px_from_uv, uv_from_px, warp
+from dualmod.data.crop import crop_image, crop_matrix, crop_side_px, invert_affine, px_from_uv, uv_from_px
 from dualmod.data.texture import change_texture
 from dualmod.lift import ASSUMED_FOCAL
 
@@ -148,7 +148,8 @@ class TargetBatches:
         A_strong_image = _jittered_crop(box, strong_side, self.augment.centre_jitter, turn, side, rng)
         focal = ASSUMED_FOCAL * max(image.shape[:2]) / weak_side
         matrix = _between_uv(A_strong_image, A_weak_image, side)
-        return warp(image, A_weak_image, side), warp(image, A_strong_image, side), matrix, focal, A_weak_image
+        weak, strong = crop_image(image, A_weak_image, side), crop_image(image, A_strong_image, side)
+        return weak, strong, matrix, focal, A_weak_image
 
     def _further_views(self, chosen: np.ndarray, A_weak_image: tuple, rng: np.random.Generator) -> dict[str, Tensor]:
         side, count = self.augment.crop_px, self.views.num_views
@@ -161,7 +162,7 @@ class TargetBatches:
                 view_side = crop_side_px(box, rng.uniform(1.35, 1.85))
                 turn = VIEW_TURN_RAD * rng.standard_normal()
                 A_view = _jittered_crop(box, view_side, VIEW_SHIFT, turn, side, rng)
-                crops.append(warp(image, A_view, side))
+                crops.append(crop_image(image, A_view, side))
                 matrices.append(_between_uv(A_weak, A_view, side).astype(np.float32))
         shape = (len(chosen), count)
         return {
@@ -176,7 +177,7 @@ class TargetBatches:
         for index, A_weak in zip(chosen, A_weak_image, strict=True):
             rows = self.photos.neighbours[index]
             found.append((rows >= 0).all())
-            crops += [warp(self.photos.images[int(r if r >= 0 else index)], A_weak, side) for r in rows]
+            crops += [crop_image(self.photos.images[int(r if r >= 0 else index)], A_weak, side) for r in rows]
         return {
             "frames": rgb_tensor(crops).unflatten(0, (len(chosen), 2)),
             "has_frames": torch.from_numpy(np.array(found)),

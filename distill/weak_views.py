@@ -11,6 +11,10 @@ from distill.warps import move_points
 from dualmod.network.model import DualModalityNet
 from dualmod.prediction import Prediction
 
+VOTE_RADIUS, VOTE_POWER = 0.05, 3
+"""Standard deviation of a vote in crop sides, and the power of confidence that it weighs by, as measured on a simulated
+target with labels (docs/adaptation.md); from half to twice this radius makes no difference there."""
+
 
 @dataclass(frozen=True)
 class ViewPoses:
@@ -48,18 +52,22 @@ def view_poses(teacher: DualModalityNet, target: TargetBatch, first: Prediction,
 def vote(
     views: ViewPoses,
 ) -> tuple[Float[Tensor, "batch 21 2"], Float[Tensor, "batch 21"], Float[Tensor, "batch 21"]]:
-    """Each joint as the view sees it that is nearest to all others (their medoid, ours), and its mean confidence.
+    """Each joint where most of the confidence of the views lies (ours), and their mean confidence.
 
-    Distances count by the confidence of the view at their other end. Unlike the mean, the medoid lies where some
-    view does see the joint: of three views against two on which finger it is, the three decide.
+    Views weigh by the cube of their confidence. From the place of the view that has most weight about it, within
+    ``VOTE_RADIUS``, one step of mean shift (Comaniciu and Meer 2002, Eq. 20) averages the places near it. Of three
+    views against two on which finger it is, the three decide, where a mean would lie between the fingers.
 
     Returns:
         ``joints_uv``, ``joints_depth`` and confidence.
     """
-    uv, confidence = views.uv.movedim(0, 2), views.confidence.movedim(0, 2)
-    chosen = (torch.cdist(uv, uv) * confidence[..., None, :]).sum(-1).argmin(-1)
-    depth = views.depth.movedim(0, 2).take_along_dim(chosen[..., None], 2)[..., 0]
-    return uv.take_along_dim(chosen[..., None, None], 2)[..., 0, :], depth, confidence.mean(-1)
+    uv, depth, confidence = (part.movedim(0, 2) for part in (views.uv, views.depth, views.confidence))
+    nearness = torch.exp(-torch.cdist(uv, uv).square() / (2 * VOTE_RADIUS**2))
+    weight = confidence**VOTE_POWER
+    winner = (nearness * weight[..., None, :]).sum(-1).argmax(-1, keepdim=True)
+    share = weight * nearness.take_along_dim(winner[..., None], 2)[..., 0, :]
+    share = share / share.sum(-1, keepdim=True).clamp_min(1e-12)
+    return (uv * share[..., None]).sum(2), (depth * share).sum(2), confidence.mean(2)
 
 
 def unsteadiness(

@@ -25,6 +25,9 @@ class Options(TargetOptions):
 
     teacher_decay: float = option(0.98, "decay of the averaged teacher that makes the labels; 0: the live network")
     pseudo_label_weight: float = option(1.0, "weight of the pseudo-labels, lambda_l")
+    all_passes: bool = option(
+        True, "the passes with predicted depth learn from the labels too, not the first one alone"
+    )
     consistency_weight: float = option(0.2, "weight of the consistency between the passes, lambda_f")
     hand_weight: float = option(0.0, "weight of the pseudo-label of left or right; it can run away, so 0 is usual")
     pseudo: PseudoLabelConfig = option(PseudoLabelConfig(), "how pseudo-labels are denoised")
@@ -61,16 +64,15 @@ class SelfDistillation(Method):
         assert self.teacher is not None
         target, labels, sure = self.labels(self.teacher if options.teacher_decay > 0 else net, target)
         first = net(target.strong)
-        fused, from_depth, _ = net.second_pass(target.strong, first)
         supervision = options.source.supervision
-        pseudo = torch.stack(
-            [pseudo_label_loss(p, labels, target.A_strong_weak, supervision) for p in (first, fused, from_depth)]
-        ).sum()
-        terms = {
-            "pseudo_label": options.pseudo_label_weight * pseudo,
-            "consistency": options.consistency_weight * consistency_loss(first, fused, supervision),
-            **{f"_{name}": first.depth.new_tensor(value) for name, value in labels.report.items()},
-        }
+        terms, students = {}, [first]
+        if options.all_passes or options.consistency_weight > 0:
+            fused, from_depth, _ = net.second_pass(target.strong, first)
+            terms["consistency"] = options.consistency_weight * consistency_loss(first, fused, supervision)
+            students += [fused, from_depth] if options.all_passes else []
+        pseudo = [pseudo_label_loss(student, labels, target.A_strong_weak, supervision) for student in students]
+        terms["pseudo_label"] = options.pseudo_label_weight * torch.stack(pseudo).sum()
+        terms |= {f"_{name}": first.depth.new_tensor(value) for name, value in labels.report.items()}
         if options.hand_weight > 0:
             left = net.encode_rgb(mirrored_rows(target.strong, options.source.mirrored_share))
             hand = handedness_pseudo_loss(first.handedness_logit, net.handedness(left.pooled)[:, 0], sure)

@@ -169,26 +169,40 @@ def test_views_that_disagree_are_left_out_and_their_vote_can_be_the_label() -> N
     config = PseudoLabelConfig(**off, agreement=True, agreement_share=0.8, vote=True)
     labels = pseudo_labels(first, None, FOCAL, config, views=ViewPoses(uv, depth, confidence))
     assert labels.kept.tolist() == [True, True, True, True, False, True]
-    torch.testing.assert_close(labels.joints_uv, uv[2])
-    torch.testing.assert_close(labels.joints_depth, depth[2])
+    voted_uv, voted_depth, _ = vote(ViewPoses(uv, depth, confidence))
+    torch.testing.assert_close(labels.joints_uv, voted_uv)
+    torch.testing.assert_close(labels.joints_depth, voted_depth)
     assert labels.report["kept_by_agreement"] == pytest.approx(5 / 6)
     assert labels.report["kept_by_vote"] == 0  # all move by 0.13 crop sides
     with pytest.raises(ValueError, match="num_views=0 is not legal: it must be 1 or more with agreement"):
         PseudoLabelConfig(agreement=True, num_views=0)
 
 
-def test_a_vote_is_the_medoid_written_out() -> None:
+def test_a_vote_is_one_step_of_mean_shift_written_out() -> None:
     generator = torch.Generator().manual_seed(3)
-    drawn = [torch.rand(5, 4, 21, *shape, generator=generator) for shape in ((2,), (), ())]
+    drawn = [torch.rand(5, 4, 21, *shape, generator=generator).double() for shape in ((2,), (), ())]
+    drawn[0] = 0.5 + 0.2 * drawn[0]
     uv, depth, confidence = vote(ViewPoses(*drawn))
     for row in range(4):
         for joint in range(21):
-            places, weights = drawn[0][:, row, joint], drawn[2][:, row, joint]
-            costs = [sum(w * (p - place).norm() for p, w in zip(places, weights, strict=True)) for place in places]
-            best = int(torch.stack(costs).argmin())
-            assert torch.equal(uv[row, joint], places[best])
-            assert depth[row, joint] == drawn[1][best, row, joint]
-            assert confidence[row, joint] == pytest.approx(float(weights.mean()))
+            places, depths, sure = (part[:, row, joint].numpy() for part in drawn)
+            near = np.array([[np.exp(-(np.linalg.norm(p - q) ** 2) / (2 * 0.05**2)) for q in places] for p in places])
+            supports = [sum(near[k, j] * sure[j] ** 3 for j in range(5)) for k in range(5)]
+            best = int(np.argmax(supports))
+            weights = near[best] * sure**3
+            expected = (places * weights[:, None]).sum(0) / weights.sum()
+            np.testing.assert_allclose(uv[row, joint].numpy(), expected, atol=1e-5)
+            assert float(depth[row, joint]) == pytest.approx((depths * weights).sum() / weights.sum(), abs=1e-4)
+            assert float(confidence[row, joint]) == pytest.approx(sure.mean())
+
+
+def test_of_two_fingers_the_one_that_more_views_see_wins() -> None:
+    places = torch.tensor([[0.3, 0.5], [0.31, 0.5], [0.7, 0.5], [0.29, 0.5], [0.7, 0.51]])
+    uv = places[:, None, None].expand(5, 1, 21, 2)
+    even = torch.full((5, 1, 21), 0.5)
+    assert vote(ViewPoses(uv, even, even))[0][0, 0].tolist() == pytest.approx([0.3, 0.5], abs=0.01)
+    surer = torch.where(uv[..., 0] > 0.5, 0.9, 0.5)
+    assert vote(ViewPoses(uv, even, surer))[0][0, 0].tolist() == pytest.approx([0.7, 0.505], abs=0.01)
 
 
 def test_a_frame_between_its_neighbours_is_kept_and_one_without_them_too() -> None:
