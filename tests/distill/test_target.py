@@ -51,6 +51,13 @@ def test_the_map_between_views_takes_a_disc_to_itself():
     assert_views_agree(batches([dot_photo(100, 90)], augment=UNTOUCHED)(0))
 
 
+def test_photos_shrink_without_aliasing():
+    board = (np.indices((200, 200)).sum(0) % 2 * 255).astype(np.uint8)
+    batch = batches([np.repeat(board[..., None], 3, 2)], augment=UNTOUCHED, views=ViewsConfig(num_views=1))(0)
+    for seen in (batch.weak, batch.strong, batch.views[:, 0]):
+        assert seen[:, :, 24:40, 24:40].std() < 0.1, "fields of one pixel average to grey"
+
+
 def test_mirrored_rows_are_flipped_in_both_views_and_the_map_follows():
     batch = batches([dot_photo(110, 80)], augment=UNTOUCHED)(0)
     rows = torch.tensor([True, False, True])

@@ -75,3 +75,17 @@ def test_style_is_drawn_by_the_step(tiny_net, target, renders):
     (again, _), _ = method.restyled((renders, renders), target, 4)
     (other, _), _ = method.restyled((renders, renders), target, 5)
     assert torch.equal(one.rgb, again.rgb) and not torch.equal(one.rgb, other.rgb)
+
+
+@pytest.mark.parametrize(("all_passes", "consistency_weight"), [(True, 0.0), (False, 0.2), (False, 0.0)])
+def test_passes_with_depth_learn_only_where_they_are_asked_to(
+    all_passes, consistency_weight, tiny_net, target, renders
+):
+    net = tiny_net.eval()
+    options = SelfDistillation(all_passes=all_passes, consistency_weight=consistency_weight, hand_from="start")
+    terms = options.build(net, SETTING).losses(net, renders, target, 0)
+    assert ("consistency" in terms) == (all_passes or consistency_weight > 0)
+    terms["pseudo_label"].backward()
+    reached = sum(p.grad.abs().sum() for p in net.depth_encoder.parameters() if p.grad is not None)
+    assert bool(reached > 0) == all_passes
+    assert sum(p.grad.abs().sum() for p in net.rgb_encoder.parameters() if p.grad is not None) > 0
