@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dualmod.data.augment import AugmentConfig, draw_warp, rgb_tensor
-from dualmod.data.crop import BORDERS, apply_affine, uv_from_px, warp
+from dualmod.data.crop import BORDERS, apply_affine, crop_image, uv_from_px
 from dualmod.data.images import LabelledImages
 from dualmod.data.texture import change_texture
 from synth.conventions import LEFT, REFERENCE_BONE, ROOT_JOINT, UNKNOWN
@@ -94,7 +94,7 @@ class LabelledBatches:
             joints_px, box = _flipped(joints_px, image.shape[1]), _flipped(box, image.shape[1])
         corners = np.array([[x, y] for x in box[:, 0] for y in box[:, 1]])
         A_crop_image = draw_warp(corners, self.augment, rng)
-        crop = warp(image, A_crop_image, side, BORDERS[int(rng.integers(len(BORDERS)))])
+        crop = crop_image(image, A_crop_image, side, BORDERS[int(rng.integers(len(BORDERS)))])
         joints_uv = uv_from_px(apply_affine(A_crop_image, joints_px), side)
         inside = seen & ((joints_uv >= 0) & (joints_uv <= 1)).all(-1)
         depth = _depth_in_bones(labelled.joints_cam[row])

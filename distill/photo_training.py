@@ -18,9 +18,9 @@ class PhotoTrainingConfig:
     source: str = required("folder of the synthetic dataset that stays in the training")
     out: str = required("folder for the checkpoint and the logs")
     seed: int = option(0, "seed of order and augmentation")
-    max_steps: int = option(200, "optimisation steps")
-    source_batch_size: int = option(24, "synthetic samples in a step, each in two views")
-    target_batch_size: int = option(16, "photos in a step; the control takes half as many more synthetic samples")
+    max_steps: int = option(300, "optimisation steps")
+    source_batch_size: int = option(8, "synthetic samples in a step, each in two views")
+    target_batch_size: int = option(24, "photos in a step; the control takes half as many more synthetic samples")
     holdout: float = option(0.04, "share of the dataset that is kept out for testing")
     frozen_statistics: bool = option(True, "keep the normalisation statistics of the start checkpoint")
     save_every: int = option(50, "steps between checkpoints to resume from")
@@ -29,7 +29,7 @@ class PhotoTrainingConfig:
     device: str = option("auto", "auto, cpu or cuda")
     threads: int = option(0, "CPU threads of torch; 0 takes all cores")
     overwrite: bool = option(False, "delete what another run left in out")
-    optimizer: OptimizerConfig = option(OptimizerConfig(learning_rate=4e-4, warmup_steps=20), "the optimizer")
+    optimizer: OptimizerConfig = option(OptimizerConfig(learning_rate=2e-4, warmup_steps=20), "the optimizer")
     augment: AugmentConfig = option(AugmentConfig(), "augmentation of the views")
 
     def __post_init__(self) -> None:
