@@ -19,19 +19,20 @@ from distill.pseudo_labels import PseudoLabelConfig
 from distill.registration import correct
 from distill.report.precision import precision_figure
 from distill.target import TargetBatch, TargetBatches, ViewsConfig
-from distill.weak_views import unsteadiness, view_poses, vote
+from distill.weak_views import unsteadiness, view_poses
 from dualmod.checkpoint import choose_device, load_network
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.crop import apply_affine, uv_from_px
 from dualmod.data.real import LabelledImages, entry_name, open_labelled
 from dualmod.network.model import DualModalityNet
 from dualmod.predictor import Predictor
+from dualmod.voting import vote
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder, require_file, written_atomically
 
 SHARES = np.linspace(0.1, 1.0, 19)
 """Kept shares at which a gate is looked at."""
-FIRST, VOTE = "first pass", "vote of views"
+FIRST, VOTE = "first pass", "vote"
 
 
 @dataclass
@@ -136,7 +137,7 @@ def _batch(
     first = net(target.weak)
     fused, _, _ = net.second_pass(target.weak, first)
     views = view_poses(net, target, first, mirrored=False)
-    voted_uv, _, voted_confidence = vote(views)
+    voted_uv, _, voted_confidence = vote(views.uv, views.depth, views.confidence)
     passes = (torch.stack([first.joints_uv, fused.joints_uv]), torch.stack([first.joints_depth, fused.joints_depth]))
     plain = (first.joints_uv, first.joints_depth)
     poses = {

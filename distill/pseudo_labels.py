@@ -18,8 +18,9 @@ from torch import Tensor
 from distill.doubts import hand_doubt, joint_weight, pose_variance
 from distill.gates import QuantileGate
 from distill.registration import correct
-from distill.weak_views import ViewPoses, keep_steady, vote
+from distill.weak_views import ViewPoses, keep_steady
 from dualmod.prediction import Prediction
+from dualmod.voting import vote
 from synth.config import check, option
 from synth.conventions import JOINT_NAMES
 
@@ -136,7 +137,7 @@ def pseudo_labels(
     report: dict[str, float] = {}
     if config.vote:
         assert views is not None
-        uv, depth, confidences[0] = vote(views)
+        uv, depth, confidences[0] = vote(views.uv, views.depth, views.confidence)
         plain[0] = (uv, depth)
         report |= _change("vote", first.joints_uv, plain[0][0])
     confidence = torch.stack(confidences).mean(0)

@@ -11,10 +11,6 @@ from distill.warps import move_points
 from dualmod.network.model import DualModalityNet
 from dualmod.prediction import Prediction
 
-VOTE_RADIUS, VOTE_POWER = 0.05, 3
-"""Standard deviation of a vote in crop sides, and the power of confidence that it weighs by, as measured on a simulated
-target with labels (docs/adaptation.md); from half to twice this radius makes no difference there."""
-
 
 @dataclass(frozen=True)
 class ViewPoses:
@@ -47,27 +43,6 @@ def view_poses(teacher: DualModalityNet, target: TargetBatch, first: Prediction,
         poses.append((uv, seen.joints_depth, seen.confidence))
     uvs, depths, confidences = zip(*poses, strict=True)
     return ViewPoses(torch.stack(uvs), torch.stack(depths), torch.stack(confidences))
-
-
-def vote(
-    views: ViewPoses,
-) -> tuple[Float[Tensor, "batch 21 2"], Float[Tensor, "batch 21"], Float[Tensor, "batch 21"]]:
-    """Each joint where most of the confidence of the views lies (ours), and their mean confidence.
-
-    Views weigh by the cube of their confidence. From the place of the view that has most weight about it, within
-    ``VOTE_RADIUS``, one step of mean shift (Comaniciu and Meer 2002, Eq. 20) averages the places near it. Of three
-    views against two on which finger it is, the three decide, where a mean would lie between the fingers.
-
-    Returns:
-        ``joints_uv``, ``joints_depth`` and confidence.
-    """
-    uv, depth, confidence = (part.movedim(0, 2) for part in (views.uv, views.depth, views.confidence))
-    nearness = torch.exp(-torch.cdist(uv, uv).square() / (2 * VOTE_RADIUS**2))
-    weight = confidence**VOTE_POWER
-    winner = (nearness * weight[..., None, :]).sum(-1).argmax(-1, keepdim=True)
-    share = weight * nearness.take_along_dim(winner[..., None], 2)[..., 0, :]
-    share = share / share.sum(-1, keepdim=True).clamp_min(1e-12)
-    return (uv * share[..., None]).sum(2), (depth * share).sum(2), confidence.mean(2)
 
 
 def unsteadiness(

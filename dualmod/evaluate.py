@@ -23,6 +23,7 @@ from dualmod.overlays import overlay_sheet
 from dualmod.predictions import read_predictions, score_predictions
 from dualmod.predictor import HandEstimates, Predictor
 from dualmod.released import pose_file
+from dualmod.voting import VIEWS, with_views
 from dualmod.whole_photos import WholePhotoPredictor, whole_photo_extras
 from dualmod.window_locator import open_locator
 from synth.config import check, option, required, stage_main
@@ -48,6 +49,7 @@ class EvaluateConfig:
     split: str = option("test", "split of the set; it must have labels")
     max_images: int = option(0, "evenly spaced images of each set at most; 0 for all")
     crop_margin: float = option(1.6, "side of the crop over the longer side of the hand's box")
+    views: int = option(1, f"looks at each hand, which vote on its joints, as in predict; 1 to {len(VIEWS)}")
     handedness: str = option("both", "predicted, given (unknown where no label says), or both: predicted is headline")
     batch_size: int = option(64, "images in one pass")
     bootstrap: int = option(1000, "resamples of the images for the 95 % intervals; 0 for none")
@@ -61,6 +63,7 @@ class EvaluateConfig:
         check(not (self.predictions and self.localizer), "localizer", self.localizer, "empty with predictions")
         check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
         check(self.handedness in HANDEDNESS_CHOICES, "handedness", self.handedness, f"one of {HANDEDNESS_CHOICES}")
+        check(1 <= self.views <= len(VIEWS), "views", self.views, f"1 to {len(VIEWS)}")
         check(self.max_images >= 0, "max_images", self.max_images, "0 or more")
         names = [entry_name(entry) for entry in self.dataset.split(",")]
         check(len(set(names)) == len(names), "dataset", self.dataset, "one entry of each name; evaluate the rest apart")
@@ -106,10 +109,11 @@ def evaluate(config: EvaluateConfig) -> dict[str, DatasetMetrics]:
     if checkpoint:
         predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin)
         predictor.batch_size = config.batch_size
-        predicts: PredictsHands = predictor
+        looker = with_views(predictor, config.views)
+        predicts: PredictsHands = looker
         if config.localizer:
             locator, _ = open_locator(predictor, box_px=None, localizer=config.localizer, device=config.device)
-            predicts = WholePhotoPredictor(predictor, locator)
+            predicts = WholePhotoPredictor(looker, locator)
         return evaluate_with([predicts] * len(sets), sets, config)
     saved = read_predictions(config.predictions, sets)
     out = _open(config)

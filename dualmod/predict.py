@@ -20,6 +20,7 @@ from dualmod.predict_video import VideoRun
 from dualmod.prediction_file import Origin, write_json
 from dualmod.predictor import Predictor
 from dualmod.released import RELEASED, pose_file
+from dualmod.voting import VIEWS, with_views
 from dualmod.window_locator import WINDOWS, open_locator
 from synth.config import check, option, required, stage_main
 from synth.conventions import LEFT, RIGHT
@@ -28,6 +29,8 @@ from synth.files import open_run_folder
 SUMMARY = "summary"
 HANDEDNESS = (PREDICTED, LEFT, RIGHT)
 FREE_KEYS = ("device",)
+PHOTO_VIEWS = 5
+"""Looks at each hand of a photo, if the user says nothing."""
 
 
 @dataclass
@@ -46,6 +49,9 @@ class PredictConfig:
     hands: int = option(1, "hands in one image at most; more than 1 needs localizer")
     handedness: str = option(PREDICTED, "predicted, or what every hand is: left, right")
     min_confidence: float = option(0.0, "leave out hands whose joints have a lower mean confidence")
+    views: int = option(
+        0, f"looks at each hand, which vote on its joints, 1 to {len(VIEWS)}; 0: {PHOTO_VIEWS}, video 1"
+    )
     smooth: bool = option(True, "smooth the joints in a video")
     one_euro: OneEuroConfig = option(OneEuroConfig(), "smoothing of video")
     crop_margin: float = option(1.6, "side of the crop over the longer side of the hand's box")
@@ -58,6 +64,7 @@ class PredictConfig:
         legal_bone = self.bone_mm == 0 or 40 <= self.bone_mm <= 150
         check(legal_bone, "bone_mm", self.bone_mm, "40 to 150 mm, or 0 when not known")
         check(1 <= self.hands <= 20, "hands", self.hands, "1 to 20")
+        check(0 <= self.views <= len(VIEWS), "views", self.views, f"1 to {len(VIEWS)}, or 0 for the usual number")
         check(0 <= self.min_confidence < 1, "min_confidence", self.min_confidence, "from 0 to below 1")
         check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
         check(self.hands == 1 or not self.box, "hands", self.hands, "1 with box=, which is one hand's")
@@ -84,7 +91,8 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     video = _video_of(config)
     files, no_photos = ([], []) if video else photo_files(config.input, out.resolve(), frozenset({SUMMARY}))
     checkpoint = pose_file(config.checkpoint)
-    finder = _finder(config, checkpoint)
+    views = config.views or (1 if video else PHOTO_VIEWS)
+    finder = _finder(config, checkpoint, views)
     origin = Origin.of(checkpoint, finder.locator_name)
     if video:
         run = VideoRun(video, finder, origin, config.one_euro if config.smooth else None)
@@ -103,6 +111,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         "locator": finder.locator_name,
         "checkpoint": origin.to_json(),
         "device": str(finder.predictor.device),
+        "views": views,
         "threads": torch.get_num_threads(),
         **run.to_json(),
     }
@@ -163,11 +172,11 @@ def _video_of(config: PredictConfig) -> Path | None:
     return path
 
 
-def _finder(config: PredictConfig, checkpoint: Path) -> HandFinder:
+def _finder(config: PredictConfig, checkpoint: Path, views: int) -> HandFinder:
     predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin)
     locator, name = open_locator(predictor, box_px=box_of(config.box), localizer=config.localizer, device=config.device)
     return HandFinder(
-        predictor=predictor,
+        predictor=with_views(predictor, views),
         locator=locator,
         locator_name=name,
         camera=Camera(K_of(config.K), config.bone_mm / 1000 or None),

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from dualmod.checkpoint import choose_device, load_network
-from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image, crop_side_px, invert_affine, px_from_uv
+from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image, invert_affine, px_from_uv
 from dualmod.network.model import DualModalityNet
 from dualmod.prediction import Prediction
-from synth.conventions import LEFT, RIGHT
+from synth.conventions import LEFT, RIGHT, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,20 @@ class Predictor:
             handedness: ``left``, ``right`` or ``unknown`` for each photo; None is unknown for all. An unknown hand
                 is taken for the likelier one (``right_probability``).
         """
-        handedness = handedness or ["unknown"] * len(images)
+        side = self.net.config.image_size
+        matrices = np.stack([box_crop_matrix(box, self.crop_margin, side) for box in boxes_px])
+        return self.predict_crops(images, matrices, handedness)
+
+    def predict_crops(
+        self,
+        images: Sequence[UInt8[np.ndarray, "height width 3"]],
+        A_crop_image: Float[np.ndarray, "hands 2 3"],
+        handedness: list[str] | None = None,
+    ) -> HandEstimates:
+        """As ``predict``, in crops that these matrices cut out, turned ones too."""
+        handedness = handedness or [UNKNOWN] * len(images)
         parts = [
-            self._predict_batch(images[rows], boxes_px[rows], handedness[rows])
+            self._predict_batch(images[rows], A_crop_image[rows], handedness[rows])
             for rows in (slice(k, k + self.batch_size) for k in range(0, len(images), self.batch_size))
         ]
         return HandEstimates(
@@ -88,11 +99,10 @@ class Predictor:
         )
 
     @torch.no_grad()
-    def _predict_batch(self, images: Sequence, boxes_px: np.ndarray, handedness: list[str]) -> HandEstimates:
+    def _predict_batch(self, images: Sequence, matrices: np.ndarray, handedness: list[str]) -> HandEstimates:
         side = self.net.config.image_size
-        matrices = np.stack([box_crop_matrix(box, self.crop_margin, side) for box in boxes_px])
         crops = np.stack([crop_image(i, m, side) for i, m in zip(images, matrices, strict=True)])
-        crop_sides_px = np.array([crop_side_px(box, self.crop_margin) for box in boxes_px])
+        crop_sides_px = side / np.sqrt(np.linalg.det(matrices[:, :, :2]))
         rgb = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2).float() / 255
         plain, flipped = self.net(rgb), self.net(rgb.flip(-1))
         right = right_probability(plain, flipped)

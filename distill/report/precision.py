@@ -40,7 +40,7 @@ def precision_figure(found: Mapping[str, dict], within: float) -> bytes:
         curves.axhline(heights[0], color="#9aa0a6", linewidth=0.8, linestyle="--")
         curves.set(xlabel="share of photos (joints) kept, %", ylabel="right among the kept, %", title=f"{name}: gates")
         curves.set_xlim(8, 101)
-        curves.legend(frameon=False, fontsize=8)
+        curves.legend(frameon=False, fontsize=8, loc="lower left")
     image = io.BytesIO()
     figure.savefig(image, format="png", metadata={"Software": None})
     return image.getvalue()

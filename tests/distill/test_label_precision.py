@@ -48,12 +48,12 @@ def options(tiny_net, real_root: Path, tmp_path: Path) -> list[str]:
 def test_a_set_of_photos_gives_the_file_and_the_figure(options, tmp_path: Path) -> None:
     assert main(options) == 0
     found = json.loads((tmp_path / "out" / "precision.json").read_text())["toy"]
-    assert found["num_photos"] == 12 and set(found["corrections"]) > {"first pass", "second pass", "vote of views"}
+    assert found["num_photos"] == 12 and set(found["corrections"]) > {"first pass", "second pass", "vote"}
     photo_gates = {"hands", "confidence", "spread", "agreement"}
-    assert set(found["gates"]) == photo_gates | {"temporal", "joints of first pass", "joints of vote of views"}
+    assert set(found["gates"]) == photo_gates | {"temporal", "joints of first pass", "joints of vote"}
     ends = {found["gates"][name]["precision"][-1] for name in photo_gates | {"joints of first pass"}}
     assert ends == {found["corrections"]["first pass"]}, "with all photos kept every gate is where it began"
-    assert found["gates"]["joints of vote of views"]["precision"][-1] == found["corrections"]["vote of views"]
+    assert found["gates"]["joints of vote"]["precision"][-1] == found["corrections"]["vote"]
     picture = cv2.imread(str(tmp_path / "out" / "precision.png"))
     assert picture is not None and picture.std() > 10
 

@@ -9,8 +9,9 @@ import torch
 from distill.gates import QuantileGate
 from distill.pseudo_labels import PseudoLabelConfig, make_gates, pseudo_labels
 from distill.registration import correct
-from distill.weak_views import ViewPoses, vote
+from distill.weak_views import ViewPoses
 from dualmod.prediction import Prediction
+from dualmod.voting import vote
 
 FOCAL = torch.full((6,), 2.0)
 
@@ -169,40 +170,13 @@ def test_views_that_disagree_are_left_out_and_their_vote_can_be_the_label() -> N
     config = PseudoLabelConfig(**off, agreement=True, agreement_share=0.8, vote=True)
     labels = pseudo_labels(first, None, FOCAL, config, views=ViewPoses(uv, depth, confidence))
     assert labels.kept.tolist() == [True, True, True, True, False, True]
-    voted_uv, voted_depth, _ = vote(ViewPoses(uv, depth, confidence))
+    voted_uv, voted_depth, _ = vote(uv, depth, confidence)
     torch.testing.assert_close(labels.joints_uv, voted_uv)
     torch.testing.assert_close(labels.joints_depth, voted_depth)
     assert labels.report["kept_by_agreement"] == pytest.approx(5 / 6)
     assert labels.report["kept_by_vote"] == 0  # all move by 0.13 crop sides
     with pytest.raises(ValueError, match="num_views=0 is not legal: it must be 1 or more with agreement"):
         PseudoLabelConfig(agreement=True, num_views=0)
-
-
-def test_a_vote_is_one_step_of_mean_shift_written_out() -> None:
-    generator = torch.Generator().manual_seed(3)
-    drawn = [torch.rand(5, 4, 21, *shape, generator=generator).double() for shape in ((2,), (), ())]
-    drawn[0] = 0.5 + 0.2 * drawn[0]
-    uv, depth, confidence = vote(ViewPoses(*drawn))
-    for row in range(4):
-        for joint in range(21):
-            places, depths, sure = (part[:, row, joint].numpy() for part in drawn)
-            near = np.array([[np.exp(-(np.linalg.norm(p - q) ** 2) / (2 * 0.05**2)) for q in places] for p in places])
-            supports = [sum(near[k, j] * sure[j] ** 3 for j in range(5)) for k in range(5)]
-            best = int(np.argmax(supports))
-            weights = near[best] * sure**3
-            expected = (places * weights[:, None]).sum(0) / weights.sum()
-            np.testing.assert_allclose(uv[row, joint].numpy(), expected, atol=1e-5)
-            assert float(depth[row, joint]) == pytest.approx((depths * weights).sum() / weights.sum(), abs=1e-4)
-            assert float(confidence[row, joint]) == pytest.approx(sure.mean())
-
-
-def test_of_two_fingers_the_one_that_more_views_see_wins() -> None:
-    places = torch.tensor([[0.3, 0.5], [0.31, 0.5], [0.7, 0.5], [0.29, 0.5], [0.7, 0.51]])
-    uv = places[:, None, None].expand(5, 1, 21, 2)
-    even = torch.full((5, 1, 21), 0.5)
-    assert vote(ViewPoses(uv, even, even))[0][0, 0].tolist() == pytest.approx([0.3, 0.5], abs=0.01)
-    surer = torch.where(uv[..., 0] > 0.5, 0.9, 0.5)
-    assert vote(ViewPoses(uv, even, surer))[0][0, 0].tolist() == pytest.approx([0.7, 0.505], abs=0.01)
 
 
 def test_a_frame_between_its_neighbours_is_kept_and_one_without_them_too() -> None:

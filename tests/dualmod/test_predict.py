@@ -12,6 +12,7 @@ from PIL import Image
 
 from dualmod.checkpoint import save_network
 from dualmod.predict import PredictConfig, main, numbers
+from dualmod.predictor import Predictor
 from synth.config import compose_config
 from synth.conventions import JOINT_NAMES
 from synth.dataset import SampleStore
@@ -41,12 +42,22 @@ def run(checkpoint, tmp_path, capsys):
     """Exit status, summary (None without one) and what was printed."""
 
     def call(*options: str, out: str = "out"):
-        own = ["localizer=windows"] if not any(option.startswith("localizer=") for option in options) else []
+        own = ["localizer=windows"] if not any(option.startswith(("localizer=", "box=")) for option in options) else []
         status = main([f"checkpoint={checkpoint}", f"out={tmp_path / out}", *own, *options])
         summary = tmp_path / out / "summary.json"
         return status, json.loads(summary.read_text()) if summary.exists() else None, capsys.readouterr()
 
     return call
+
+
+def test_a_photo_is_looked_at_several_times_unless_told_otherwise(run, photo, monkeypatch):
+    looks = []
+    whole = Predictor.predict_crops
+    monkeypatch.setattr(Predictor, "predict_crops", lambda *given: looks.append(given) or whole(*given))
+    for name, options, views in (("usual", [], 5), ("three", ["views=3"], 3), ("one", ["views=1"], 1)):
+        looks.clear()
+        status, summary, _ = run(f"input={photo}", "box=30,20,120,100", *options, out=name)
+        assert status == 0 and summary["views"] == views == len(looks)
 
 
 def test_a_photo_gives_a_json_file_and_an_overlay(run, checkpoint, photo, tmp_path):
@@ -151,6 +162,7 @@ def test_the_same_command_again_leaves_the_same_and_clears_what_a_killed_run_lef
         (["input={folder}/empty.mp4"], "has no frame that can be decoded"),
         (["input={photo}", "box=500,500,600,600"], "box=500,500,600,600 lies outside the photo of 160 x 120 px"),
         (["input={photo}", "box=9,9,5,5"], "box=9,9,5,5 is not legal"),
+        (["input={photo}", "views=10"], "views=10 is not legal: it must be 1 to 9, or 0"),
         (["input={photo}", "box=1,2,3"], "numbers x0,y0,x1,y1"),
         (["input={photo}", "K=1,2,nan,4"], "numbers fx,fy,cx,cy"),
         (["input={photo}", "K=600,600,320,240"], "outside the upright image of 160 x 120"),
