@@ -17,9 +17,10 @@ def precision_figure(found: Mapping[str, dict], within: float) -> bytes:
         found: What ``distill.label_precision.summary`` says of each set.
         within: Distance at which a joint counts as right, in box sides.
     """
-    figure = Figure(figsize=(10, 3.2 * len(found)), layout="constrained", dpi=110)
+    figure = Figure(figsize=(11, 3.2 * len(found)), layout="constrained", dpi=110)
     FigureCanvasAgg(figure)
     rows = figure.subplots(len(found), 2, squeeze=False, width_ratios=(1, 1.5))
+    gates = list(dict.fromkeys(gate for summary in found.values() for gate in summary["gates"]))
     for (name, summary), (bars, curves) in zip(found.items(), rows, strict=True):
         steps = summary["corrections"]
         heights = [100 * value for value in steps.values()]
@@ -30,8 +31,8 @@ def precision_figure(found: Mapping[str, dict], within: float) -> bytes:
             ylabel=f"joints within {within:g} box, %", title=f"{name}: corrections, {summary['num_photos']} photos"
         )
         bars.set_ylim(0, max(heights) * 1.2 + 1)
-        for place, (gate, curve) in enumerate(summary["gates"].items()):
-            colour = stage_colour(place + 1)
+        for gate, curve in summary["gates"].items():
+            colour = stage_colour(gates.index(gate) + 1)
             curves.plot(
                 100 * np.array(curve["kept_share"]), 100 * np.array(curve["precision"]), color=colour, label=gate
             )
@@ -40,7 +41,7 @@ def precision_figure(found: Mapping[str, dict], within: float) -> bytes:
         curves.axhline(heights[0], color="#9aa0a6", linewidth=0.8, linestyle="--")
         curves.set(xlabel="share of photos (joints) kept, %", ylabel="right among the kept, %", title=f"{name}: gates")
         curves.set_xlim(8, 101)
-        curves.legend(frameon=False, fontsize=8, loc="lower left")
+        curves.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     image = io.BytesIO()
     figure.savefig(image, format="png", metadata={"Software": None})
     return image.getvalue()
