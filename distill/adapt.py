@@ -3,7 +3,6 @@
 The methods are in ``distill.methods``, one file each; what stops a run that goes wrong is ``distill.alarms``.
 """
 
-import copy
 import json
 import time
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from distill.adapt_module import AdaptModule
 from distill.alarms import Alarms, CollapseError
 from distill.locate import LocatedHands, locate_hands
 from distill.methods import TargetOptions
-from distill.methods.method import follow
 from distill.photos import TargetPhotos, open_photos
 from distill.target import TargetBatch, TargetBatches, ViewsConfig
 from distill.watch import Watch
@@ -75,13 +73,9 @@ def adapt(config: AdaptConfig) -> Path:
             alarms = _alarms(config, net.cpu(), hands, _targets(
                 config, photos, located, augment, ViewsConfig(num_views=1), config.alarm.photos, config.seed + 2
             ))  # fmt: skip
-    start = copy.deepcopy(net.cpu())
     stopped = _train(AdaptModule(net.cpu(), config, alarms), config, hands, augment, targets, out)
     if stopped is not None and alarms is not None:
         net.load_state_dict(alarms.best.weights)
-    elif config.method.start_share > 0:
-        follow(start, net, config.method.start_share)
-        net = start
     steps = config.max_steps if stopped is None or alarms is None else alarms.best.step
     metrics = {"seconds": round(time.perf_counter() - started, 1), "steps": steps, "photos": len(photos)}
     metrics |= held_out_error(net.to(device), hands)

@@ -43,13 +43,11 @@ class MethodOptions:
 
     name: str = option("", "the method's file in distill/methods; set by method=CHOICE")
     source: MethodConfig = option(MethodConfig(), "supervision by synthetic images that is kept on")
-    start_share: float = option(0.0, "share of the start's weights in those of the result (Wortsman et al. 2022)")
 
     def __post_init__(self) -> None:
         own = type(self).__module__.rpartition(".")[2]
         check(self.name in ("", own), "method.name", self.name, f"{own} here; choose with method=CHOICE")
         self.name = own
-        check(0 <= self.start_share < 1, "method.start_share", self.start_share, "in [0, 1)")
 
     def build(self, net: DualModalityNet, setting: Setting) -> "Method | None":
         """The method for a start network; None where no photo is learned from."""

@@ -103,19 +103,6 @@ def test_a_killed_run_goes_on_as_if_undisturbed(choice, start, tiny_data, photos
     assert "watch_spread" in (out / "metrics.jsonl").read_text()
 
 
-def test_the_result_keeps_a_share_of_the_start(start, tiny_data, photos, tmp_path):
-    begun = load_file(start)
-    moved = load_file(adapt(config(start, tiny_data, photos, tmp_path / "whole", method=Control())))
-    method = Control(start_share=0.25)
-    kept = load_file(adapt(config(start, tiny_data, photos, tmp_path / "share", method=method)))
-    assert any(not torch.equal(moved[name], begun[name]) for name in begun)
-    for name, value in kept.items():
-        mean = 0.75 * moved[name] + 0.25 * begun[name]
-        torch.testing.assert_close(value, mean if value.is_floating_point() else moved[name])
-    with pytest.raises(ValueError, match=r"method.start_share=1 is not legal: it must be in \[0, 1\)"):
-        Control(start_share=1)
-
-
 def test_an_alarm_stops_the_run_in_one_line_and_leaves_the_best_state(start, tiny_data, photos, tmp_path, capsys):
     """An alarm at the first look leaves the start, the only other state there is."""
     options = {"checkpoint": start, "source": tiny_data, "target": photos, "out": tmp_path / "o", "max_steps": 3}
