@@ -19,9 +19,9 @@ from distill.upper_bound import UpperBoundConfig, upper_bound
 from dualmod.evaluate import EvaluateConfig, evaluate
 from dualmod.pretrain import FREE_KEYS as TRAIN_FREE_KEYS
 from dualmod.pretrain import MODEL_FILE, PretrainConfig, pretrain
+from dualmod.released import pose_file
 from synth.config import check, option, required
 from synth.dataset.manifest import MANIFEST_FILE
-from synth.files import require_file
 from synth.generate import FREE_KEYS as GENERATE_FREE_KEYS
 from synth.generate import GenerateConfig, generate
 
@@ -133,7 +133,7 @@ def _agreeing(cfg: AblateConfig, name: str, seed: int, model: Path, data: Path, 
 def _adapted(cfg: AblateConfig, name: str, seed: int, root: Path | None) -> list[Step]:
     """Adaptation and evaluation of a variant; the evaluation of the start alone where it has no option for adapt."""
     folder = Path(cfg.out).expanduser() / f"seed-{seed}" / name
-    start = require_file(cfg.start.replace(SEED, str(seed)), "start")
+    start = pose_file(cfg.start.replace(SEED, str(seed)), "start")
     _, options = split_forwarded(shlex.split(cfg.variants[name]), STAGES)
     if options["upper-bound"]:
         return [_bounded(cfg, name, seed, start, root)]

@@ -28,10 +28,11 @@ from dualmod.network.model import DualModalityNet
 from dualmod.predictor import Predictor
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.ranks import require_one_process
+from dualmod.released import pose_file
 from dualmod.training import run_training
 from dualmod.training_module import NotFiniteError
 from synth.config import check, stage_main
-from synth.files import open_run_folder, require_file, require_folder, written_atomically
+from synth.files import open_run_folder, require_folder, written_atomically
 
 
 def adapt(config: AdaptConfig) -> Path:
@@ -47,12 +48,12 @@ def adapt(config: AdaptConfig) -> Path:
             the best state that the run has seen.
     """
     require_one_process("adapt")
-    require_file(config.checkpoint, "checkpoint")
+    start = pose_file(config.checkpoint)
     source_dir = require_folder(config.source, "source")
     device = choose_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
-    net = load_network(config.checkpoint)
+    net = load_network(start)
     photos = open_photos(config.target, config.target_root)
     views = config.method.views() if isinstance(config.method, TargetOptions) else None
     if views is not None:
@@ -81,7 +82,7 @@ def adapt(config: AdaptConfig) -> Path:
     metrics |= held_out_error(net.to(device), hands)
     with written_atomically(out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2))
-    notes = {"stage": "adapt", "target": config.target, "start": read_notes(config.checkpoint)}
+    notes = {"stage": "adapt", "target": config.target, "start": read_notes(start)}
     notes |= {"seed": config.seed, **hands.notes, **metrics} | ({"alarm": str(stopped)} if stopped else {})
     save_network(model_file, net, notes)
     return _finished(model_file)

@@ -26,9 +26,10 @@ from dualmod.data.crop import apply_affine, uv_from_px
 from dualmod.data.real import LabelledImages, entry_name, open_labelled
 from dualmod.network.model import DualModalityNet
 from dualmod.predictor import Predictor
+from dualmod.released import pose_file
 from dualmod.voting import vote
 from synth.config import check, option, required, stage_main
-from synth.files import open_run_folder, require_file, written_atomically
+from synth.files import open_run_folder, written_atomically
 
 SHARES = np.linspace(0.1, 1.0, 19)
 """Kept shares at which a gate is looked at."""
@@ -82,10 +83,10 @@ def label_precision(config: LabelPrecisionConfig) -> dict[str, dict]:
         FileNotFoundError: when the checkpoint or a set is missing.
         ValueError: when a set is unknown or has no labels.
     """
-    require_file(config.checkpoint, "checkpoint")
+    checkpoint = pose_file(config.checkpoint)
     sets = [open_labelled(config.root, name.strip(), config.split) for name in config.dataset.split(",")]
     out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=("batch_size", "device"))
-    net = load_network(config.checkpoint).to(choose_device(config.device)).eval()
+    net = load_network(checkpoint).to(choose_device(config.device)).eval()
     found = {entry_name(labelled.name): summary(measure(net, labelled, config), config.pseudo) for labelled in sets}
     with written_atomically(out / "precision.json") as partial:
         partial.write_text(json.dumps(found, indent=2), encoding="utf-8")

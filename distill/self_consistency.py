@@ -18,8 +18,9 @@ from dualmod.checkpoint import choose_device, load_network
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.synthetic import SyntheticHands, held_out_batches
 from dualmod.predictor import Predictor
+from dualmod.released import pose_file
 from synth.config import check
-from synth.files import open_run_folder, require_file, require_folder, written_atomically
+from synth.files import open_run_folder, require_folder, written_atomically
 
 CONSISTENCY_FILE = "consistency.json"
 
@@ -59,11 +60,11 @@ def self_consistency(config: ConsistencyConfig) -> Path:
         FileNotFoundError: when the checkpoint, the dataset or a folder of photos is missing.
         ValueError: when a target holds no image that can be read.
     """
-    require_file(config.checkpoint, "checkpoint")
+    checkpoint = pose_file(config.checkpoint)
     hands = SyntheticHands(require_folder(config.data, "data"), cache_gb=0)
     photos = open_photos(config.target, config.target_root)
     out = open_run_folder(config.out, config, overwrite=False, free_keys=("device",))
-    net = load_network(config.checkpoint)
+    net = load_network(checkpoint)
     rng = np.random.default_rng([config.seed, 0, 3])
     photos = photos.rows(photos.draw(config.photos, SET, rng))
     located = locate_hands(Predictor(net, choose_device(config.device)), photos.images)

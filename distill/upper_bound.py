@@ -31,10 +31,11 @@ from dualmod.objective import MethodConfig, mirrored_rows, objective
 from dualmod.predictor import Predictor
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.ranks import require_one_process
+from dualmod.released import pose_file
 from dualmod.training import run_training
 from dualmod.training_module import TrainingModule
 from synth.config import check, option, required, stage_main
-from synth.files import open_run_folder, require_file, require_folder
+from synth.files import open_run_folder, require_folder
 
 
 @dataclass
@@ -63,7 +64,7 @@ def upper_bound(config: UpperBoundConfig) -> Path:
         ValueError: when a set is unknown, has no labels, or has fewer rows than there are folds.
     """
     require_one_process("upper-bound")
-    require_file(config.checkpoint, "checkpoint")
+    start = pose_file(config.checkpoint)
     source_dir = require_folder(config.source, "source")
     sets = [open_labelled(config.root, name.strip(), config.split) for name in config.dataset.split(",")]
     smallest = min(sets, key=len)
@@ -77,10 +78,10 @@ def upper_bound(config: UpperBoundConfig) -> Path:
     models = [out / f"fold-{k}" / MODEL_FILE for k in range(config.folds)]
     if not all(model.is_file() for model in models):
         hands = SyntheticHands(source_dir, cache_gb=config.cache_gb, holdout=config.holdout)
-        photos = _photos_of_folds(config, sets, folds, Predictor(load_network(config.checkpoint), device))
+        photos = _photos_of_folds(config, sets, folds, Predictor(load_network(start), device))
         for model, batches in zip(models, photos, strict=True):
             if not model.is_file():
-                _train_fold(config, hands, batches, model)
+                _train_fold(config, start, hands, batches, model)
     evaluation = EvaluateConfig(
         checkpoint=str(models[0]), dataset=config.dataset, root=config.root, split=config.split,
         out=str(out / EVALUATION_FOLDER), device=config.device,
@@ -128,8 +129,10 @@ def _photos_of_folds(
     ]
 
 
-def _train_fold(config: UpperBoundConfig, hands: SyntheticHands, photos: LabelledBatches, model_file: Path) -> None:
-    net = load_network(config.checkpoint)
+def _train_fold(
+    config: UpperBoundConfig, start: Path, hands: SyntheticHands, photos: LabelledBatches, model_file: Path
+) -> None:
+    net = load_network(start)
     pairs = PairedBatches(
         hands, photos.augment, steps=config.max_steps, batch_size=config.source_batch_size, seed=config.seed + 1
     )
@@ -148,7 +151,7 @@ def _train_fold(config: UpperBoundConfig, hands: SyntheticHands, photos: Labelle
         loader_workers=config.loader_workers,
         description=f"upper bound, {model_file.parent.name}",
     )
-    notes = {"stage": "upper-bound", "dataset": config.dataset, "start": read_notes(config.checkpoint)}
+    notes = {"stage": "upper-bound", "dataset": config.dataset, "start": read_notes(start)}
     notes |= {"seed": config.seed, "labels": "of photographs; a network to measure with", **hands.notes}
     save_network(model_file, net, notes)
 

@@ -28,10 +28,11 @@ from dualmod.deploy.checks import (
 from dualmod.deploy.graphs import RgbdGraph, RgbGraph, graph_of
 from dualmod.deploy.int8 import calibration_inputs, quantise
 from dualmod.deploy.onnx_file import OnnxNetwork, annotate, require_packages, write_onnx
+from dualmod.released import pose_file
 from synth.config import check, option, required, stage_main
 from synth.conventions import JOINT_NAMES, REFERENCE_BONE, ROOT_JOINT
 from synth.dataset.shards import file_sha256
-from synth.files import require_file, require_writable, written_atomically
+from synth.files import require_writable, written_atomically
 from synth.version import installed_version
 
 FORMATS = ("onnx",)
@@ -82,7 +83,7 @@ def export_model(config: ExportModelConfig) -> Path:
     if out.exists() and not config.overwrite:
         raise ValueError(f"out={out} already exists; choose another name, or add overwrite=true")
     require_packages(f"format={config.format}")
-    checkpoint = require_file(config.checkpoint, "checkpoint")
+    checkpoint = pose_file(config.checkpoint)
     graph = graph_of(load_network(checkpoint), depth=config.depth)
     calibration = None
     if config.precision == "int8":

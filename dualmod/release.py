@@ -1,4 +1,4 @@
-"""``handbridge release``: a pose network and a localizer made ready to be passed on, convolutions in 16 bits.
+"""``handbridge release``: pose networks and a localizer made ready to be passed on, convolutions in 16 bits.
 
 The networks that come with the package (``dualmod.released``) were made so.
 """
@@ -13,9 +13,8 @@ import torch
 from dualmod.checkpoint import load_network, read_notes, save_network
 from dualmod.localizer.checkpoint import load_localizer, localizer_notes, save_localizer
 from dualmod.network.model import DualModalityNet
-from dualmod.released import LOCALIZER_FILE, POSE_FILE
+from dualmod.released import LOCALIZER_FILE, POSE_FILE, START_FILE, localizer_file, pose_file
 from synth.config import check, option, required, stage_main
-from synth.files import require_file
 
 LARGEST_MB = 20.0
 LARGEST_SHIFT = 0.005
@@ -24,41 +23,57 @@ LARGEST_SHIFT = 0.005
 
 @dataclass
 class ReleaseConfig:
-    """Make a pose network and a localizer ready to be passed on, with convolutions in 16 bits."""
+    """Make pose networks and a localizer ready to be passed on, with convolutions in 16 bits."""
 
     checkpoint: str = required("model.safetensors of pretrain or adapt")
     localizer: str = required("model.safetensors of pretrain-localizer or adapt-localizer")
-    out: str = required("folder for the two files; dualmod/released is where predict looks")
+    start: str = option("", "model.safetensors that checkpoint was adapted from, to be passed on too; empty: none")
+    out: str = required("folder for the files; dualmod/released is where predict looks")
     overwrite: bool = option(False, "replace files of that name")
 
 
-def release(config: ReleaseConfig) -> tuple[Path, Path]:
-    """Write both files, smaller than 20 MB together, and return their paths.
+def release(config: ReleaseConfig) -> list[Path]:
+    """Write the files and return their paths: pose, localizer, and the start where it is given.
+
+    Pose and localizer, which are all that ``predict`` needs, are smaller than 20 MB together.
 
     Raises:
         FileNotFoundError: when a network is missing.
         ValueError: when a file is no network of its kind, rounding moves a joint by more than 0.5 % of the crop, the
             files are too large, or they are there.
     """
-    checkpoint, localizer = require_file(config.checkpoint, "checkpoint"), require_file(config.localizer, "localizer")
-    net, finder = load_network(checkpoint), load_localizer(localizer)
+    poses = {POSE_FILE.name: pose_file(config.checkpoint)}
+    if config.start:
+        poses[START_FILE.name] = pose_file(config.start, "start")
+    localizer = localizer_file(config.localizer)
+    nets, finder = {name: load_network(file) for name, file in poses.items()}, load_localizer(localizer)
     out = Path(config.out).expanduser()
-    files = out / POSE_FILE.name, out / LOCALIZER_FILE.name
+    files = [out / name for name in (POSE_FILE.name, LOCALIZER_FILE.name, *list(poses)[1:])]
     for file in files:
         check(config.overwrite or not file.exists(), "out", out, f"without {file.name}, or overwrite=true")
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out, prefix=".release-") as folder:
-        made = Path(folder) / files[0].name, Path(folder) / files[1].name
-        save_network(made[0], net, read_notes(checkpoint), halved=True)
-        save_localizer(made[1], finder, localizer_notes(localizer))
-        shift = largest_shift(net, load_network(made[0]))
-        check(shift <= LARGEST_SHIFT, "checkpoint", checkpoint, f"fit for 16 bits; a joint moved by {shift:.4f} crops")
-        size_mb = sum(file.stat().st_size for file in made) / 1e6
-        check(size_mb <= LARGEST_MB, "checkpoint", checkpoint, f"smaller; both make {size_mb:.1f} of {LARGEST_MB:g} MB")
+        made = [Path(folder) / file.name for file in files]
+        shift = 0.0
+        for name, given in poses.items():
+            shift = max(shift, _save_halved(Path(folder) / name, nets[name], given))
+        save_localizer(Path(folder) / LOCALIZER_FILE.name, finder, localizer_notes(localizer))
+        size_mb = sum(file.stat().st_size for file in made[:2]) / 1e6
+        legal = f"smaller; with the localizer it makes {size_mb:.1f} of {LARGEST_MB:g} MB"
+        check(size_mb <= LARGEST_MB, "checkpoint", config.checkpoint, legal)
         for file, place in zip(made, files, strict=True):
             file.replace(place)
-    sys.stdout.write(f"{out}: {size_mb:.1f} MB; rounding moved no joint by more than {shift:.5f} sides of its crop\n")
+    names = ", ".join(file.name for file in files)
+    sys.stdout.write(f"{out}: {names}; rounding moved no joint by more than {shift:.5f} sides of its crop\n")
     return files
+
+
+def _save_halved(made: Path, net: DualModalityNet, given: Path) -> float:
+    """Write a pose network with its notes; returns how far the rounding moves a joint, in sides of the crop."""
+    save_network(made, net, read_notes(given), halved=True)
+    shift = largest_shift(net, load_network(made))
+    check(shift <= LARGEST_SHIFT, "checkpoint", given, f"fit for 16 bits; a joint moved by {shift:.4f} crops")
+    return shift
 
 
 @torch.no_grad()

@@ -9,11 +9,12 @@ from distill.demo.look import Networks
 from distill.demo.page import part
 from distill.demo.serve import make_server, quiet_gradio, take_port, until_stopped
 from dualmod.predictor import Predictor
-from dualmod.released import RELEASED, localizer_file, pose_file
+from dualmod.released import RELEASED, RELEASED_START, localizer_file, pose_file
 from dualmod.window_locator import WINDOWS, open_locator
 from synth.config import check, option, stage_main
 
 OPTIONAL_PARTS = ("gradio", "plotly")
+AUTO, NONE = "auto", "none"
 
 
 @dataclass
@@ -22,7 +23,10 @@ class DemoConfig:
 
     checkpoint: str = option(RELEASED, "model.safetensors of the network to show; released: the one that comes along")
     localizer: str = option(RELEASED, "file of a trained localizer; released; or windows: the network itself searches")
-    before: str = option("", "model.safetensors of the network before adaptation, to show both side by side")
+    before: str = option(
+        AUTO,
+        "file of the network before adaptation, shown beside it; none; auto: the released network's start beside it",
+    )
     host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 lets in everyone who reaches this machine")
     port: int = option(7860, "port to listen on; 0 takes any that is free")
     device: str = option("auto", "auto, cpu or cuda")
@@ -44,8 +48,8 @@ def demo(cfg: DemoConfig) -> None:
         ValueError: when a checkpoint is none, the port is taken, or the extra ``demo`` is not installed.
     """
     pose_file(cfg.checkpoint)
-    if cfg.before:
-        pose_file(cfg.before, "before")
+    if before := _before(cfg):
+        pose_file(before, "before")
     if cfg.localizer != WINDOWS:
         localizer_file(cfg.localizer)
     with until_stopped(), quiet_gradio() as folder:
@@ -68,9 +72,17 @@ def load_networks(cfg: DemoConfig) -> Networks:
         ValueError: when a file is no checkpoint, or the device is not there.
     """
     after = Predictor.load(pose_file(cfg.checkpoint), cfg.device)
-    before = Predictor.load(pose_file(cfg.before, "before"), cfg.device) if cfg.before else None
+    given = _before(cfg)
+    before = Predictor.load(pose_file(given, "before"), cfg.device) if given else None
     locator, _ = open_locator(after, box_px=None, localizer=cfg.localizer, device=cfg.device)
     return Networks(after, before, sure_hands(after, locator), cfg.least_score)
+
+
+def _before(cfg: DemoConfig) -> str:
+    """The network before adaptation as it is named; empty for none."""
+    if cfg.before == AUTO:
+        return RELEASED_START if cfg.checkpoint == RELEASED else ""
+    return "" if cfg.before == NONE else cfg.before
 
 
 main = stage_main("demo", DemoConfig, demo)

@@ -4,19 +4,21 @@ from pathlib import Path
 
 from synth.files import require_file
 
-RELEASED = "released"
-"""Stands for a network of this folder, in place of a file's name."""
+RELEASED, RELEASED_START = "released", "released_start"
+"""Stand for a network of this folder, in place of a file's name; the second for the pose network before adaptation."""
 POSE_FILE = Path(__file__).parent / "pose.safetensors"
+START_FILE = Path(__file__).parent / "start.safetensors"
 LOCALIZER_FILE = Path(__file__).parent / "localizer.safetensors"
+POSE_FILES = {RELEASED: POSE_FILE, RELEASED_START: START_FILE}
 
 
 def pose_file(given: str | Path, key: str = "checkpoint") -> Path:
-    """The file of a pose network: the one that ``given`` names, or the released one.
+    """The file of a pose network: the one that ``given`` names, or a released one.
 
     Raises:
         FileNotFoundError: when there is no such file.
     """
-    return require_file(POSE_FILE if str(given) == RELEASED else given, key)
+    return require_file(POSE_FILES.get(str(given), given), key)
 
 
 def localizer_file(given: str | Path, key: str = "localizer") -> Path:

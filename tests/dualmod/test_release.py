@@ -10,9 +10,18 @@ import torch
 from dualmod.checkpoint import load_network, read_notes, save_network
 from dualmod.localizer.checkpoint import load_localizer, localizer_notes, save_localizer
 from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
+from dualmod.network.model import DualModalityNet
 from dualmod.predictor import Predictor
 from dualmod.release import ReleaseConfig, largest_shift, main, release
-from dualmod.released import LOCALIZER_FILE, POSE_FILE, RELEASED, localizer_file, pose_file
+from dualmod.released import (
+    LOCALIZER_FILE,
+    POSE_FILE,
+    RELEASED,
+    RELEASED_START,
+    START_FILE,
+    localizer_file,
+    pose_file,
+)
 
 CARD = Path(__file__).parents[2] / "docs" / "model_card.md"
 
@@ -30,7 +39,7 @@ def networks(tiny_net, tmp_path) -> dict[str, str]:
 
 def test_both_are_written_smaller_with_their_notes_and_predict_the_same(networks, tmp_path, capsys):
     pose, finder = release(ReleaseConfig(**networks, out=str(tmp_path / "out")))
-    assert "MB; rounding moved no joint" in capsys.readouterr().out
+    assert "; rounding moved no joint" in capsys.readouterr().out
     assert pose.stat().st_size < 0.7 * Path(networks["checkpoint"]).stat().st_size
     assert read_notes(pose) == {"stage": "adapt", "seed": 4}
     assert localizer_notes(finder) == {"stage": "pretrain-localizer"}
@@ -38,6 +47,15 @@ def test_both_are_written_smaller_with_their_notes_and_predict_the_same(networks
     assert 0 < largest_shift(net, rounded) < 0.005
     assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["localizer.safetensors", "pose.safetensors"]
+
+
+def test_the_start_is_passed_on_too_where_it_is_given(networks, tmp_path, tiny_config):
+    start = DualModalityNet(tiny_config).eval()
+    save_network(tmp_path / "start.safetensors", start, {"stage": "pretrain"})
+    made = release(ReleaseConfig(**networks, start=str(tmp_path / "start.safetensors"), out=str(tmp_path / "out")))
+    assert [file.name for file in made] == ["pose.safetensors", "localizer.safetensors", "start.safetensors"]
+    assert read_notes(made[2]) == {"stage": "pretrain"} and largest_shift(start, load_network(made[2])) < 0.005
+    assert largest_shift(load_network(networks["checkpoint"]), load_network(made[0])) < 0.005
 
 
 def test_files_that_are_there_stay(networks, tmp_path, capsys):
@@ -65,6 +83,7 @@ def test_networks_in_each_others_place_are_refused(networks, tmp_path, capsys):
 
 def test_a_name_stands_for_the_released_networks():
     assert pose_file(RELEASED) == POSE_FILE and localizer_file(RELEASED) == LOCALIZER_FILE
+    assert pose_file(RELEASED_START) == START_FILE
     with pytest.raises(FileNotFoundError, match="checkpoint=gone"):
         pose_file("gone")
     assert Predictor.load(pose_file(RELEASED)).net.config.image_size == load_network(POSE_FILE).config.image_size
@@ -72,7 +91,7 @@ def test_a_name_stands_for_the_released_networks():
 
 
 def test_the_released_networks_name_their_hand_and_no_place_of_a_machine():
-    for notes in (read_notes(POSE_FILE), localizer_notes(LOCALIZER_FILE)):
+    for notes in (read_notes(POSE_FILE), read_notes(START_FILE), localizer_notes(LOCALIZER_FILE)):
         assert notes["hand_model"] == "open" and notes["licence_notes"]
         assert not re.search(r"/(home|root|tmp|work)/", json.dumps(notes))
 

@@ -13,6 +13,7 @@ from distill.demo.serve import quiet_gradio, take_port, until_stopped
 from distill.demo.stage import DemoConfig, load_networks, main
 from dualmod.checkpoint import save_network
 from dualmod.network.model import DualModalityNet
+from dualmod.release import largest_shift
 from synth.optional import import_optional
 
 
@@ -70,6 +71,12 @@ def test_before_is_a_network_of_its_own_or_none(checkpoint: Path) -> None:
         DemoConfig(checkpoint=str(checkpoint), localizer="windows", before=str(checkpoint), device="cpu")
     )
     assert both.before is not None and both.before is not both.after
+
+
+def test_the_released_network_stands_beside_its_start_unless_told_otherwise() -> None:
+    beside, alone = (load_networks(DemoConfig(localizer="windows", device="cpu", before=b)) for b in ("auto", "none"))
+    assert alone.before is None and beside.before is not None
+    assert largest_shift(beside.after.net, beside.before.net) > 0
 
 
 def test_uploads_have_a_folder_that_is_deleted_and_the_environment_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
