@@ -12,6 +12,7 @@ from dualmod.data.windows import window_boxes
 from dualmod.locator import HandBox, Locator
 from dualmod.predictor import Predictor
 from dualmod.released import localizer_file
+from dualmod.second_look import LEAST_FIND, SecondLook
 
 WINDOW_SHARES = (1.0, 0.6, 0.35)
 """Sides of the windows in longer sides of the photo; neighbours overlap by half."""
@@ -99,9 +100,11 @@ def open_locator(
     if box_px is not None:
         return GivenBox(box_px), GIVEN
     if localizer != WINDOWS:
-        from dualmod.localizer.localizer import Localizer  # only who gives one needs it
+        from dualmod.localizer.decode import DecodeConfig  # only who gives one needs it
+        from dualmod.localizer.localizer import Localizer
 
-        return Localizer.load(localizer_file(localizer), device), LOCALIZER
+        finder = Localizer.load(localizer_file(localizer), device, config=DecodeConfig(min_score=LEAST_FIND))
+        return SecondLook(finder, predictor), LOCALIZER
     return WindowLocator(predictor), WINDOWS
 
 

@@ -10,6 +10,7 @@ import pytest
 from dualmod.data.crop import crop_side_px
 from dualmod.data.windows import window_boxes
 from dualmod.released import LOCALIZER_FILE
+from dualmod.second_look import LEAST_FIND, SecondLook
 from dualmod.window_locator import GivenBox, WindowLocator, open_locator
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
@@ -76,14 +77,14 @@ def test_a_given_box_is_taken_as_it_is_and_refused_outside():
 def test_the_options_choose_the_locator(monkeypatch, tmp_path):
     predictor = DiscPredictor()
     loaded = []
-    trained = SimpleNamespace(load=lambda path, device: loaded.append((path, device)) or "trained")
+    trained = SimpleNamespace(load=lambda path, device, config: loaded.append((path, device, config.min_score)))
     monkeypatch.setitem(sys.modules, "dualmod.localizer.localizer", SimpleNamespace(Localizer=trained))
     options = {"box_px": None, "localizer": "windows", "device": "cpu"}
     file = tmp_path / "a.safetensors"
     file.touch()
-    assert open_locator(predictor, **options | {"localizer": str(file)}) == ("trained", "localizer")
-    assert open_locator(predictor, **options | {"localizer": "released"}) == ("trained", "localizer")
-    assert loaded == [(file, "cpu"), (LOCALIZER_FILE, "cpu")]
+    for given in (str(file), "released"):
+        assert open_locator(predictor, **options | {"localizer": given}) == (SecondLook(None, predictor), "localizer")
+    assert loaded == [(file, "cpu", LEAST_FIND), (LOCALIZER_FILE, "cpu", LEAST_FIND)]
     with pytest.raises(FileNotFoundError, match="localizer=gone"):
         open_locator(predictor, **options | {"localizer": "gone"})
     assert open_locator(predictor, **options | {"box_px": (0, 0, 1, 1)}) == (GivenBox((0, 0, 1, 1)), "given")
