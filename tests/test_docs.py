@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from distill.ablation_steps import STAGES
 from distill.cli import VERBS
 from distill.stages import FORWARDED
 from distill.steps import split_forwarded
@@ -15,7 +16,14 @@ from synth.config import compose_config
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "LICENSES.md", *sorted((ROOT / "docs").glob("*.md"))]
-REQUIRED: dict[str, list[str]] = {"generate": ["out=x"], "pretrain": ["data=x", "out=x"], "adapt": [], "evaluate": []}
+TRAINED = ["checkpoint=x", "source=x", "out=x"]
+REQUIRED: dict[str, list[str]] = {
+    "generate": ["out=x"],
+    "pretrain": ["data=x", "out=x"],
+    "adapt": [*TRAINED, "target=x"],
+    "upper-bound": [*TRAINED, "dataset=x", "root=x"],
+    "evaluate": [],
+}
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -46,7 +54,7 @@ def schema_of(verb: str) -> type:
 @pytest.mark.parametrize("words", handbridge_commands(), ids=" ".join)
 def test_a_command_of_the_documents_composes(words: list[str]) -> None:
     verb, *given = words
-    overrides, forwarded = split_forwarded(given, FORWARDED if verb in ("pipeline", "ablate") else ())
+    overrides, forwarded = split_forwarded(given, {"pipeline": FORWARDED, "ablate": STAGES}.get(verb, ()))
     for stage, options in forwarded.items():
         assert not options or compose_config(stage, schema_of(stage), [*REQUIRED[stage], *options])
     config = compose_config(verb, schema_of(verb), overrides)

@@ -102,3 +102,7 @@ def test_the_card_says_what_the_files_say():
     assert f"{notes['num_samples']:,}" in text and f"generator version {notes['generator_version']}" in text
     assert f"{notes['start']['steps']} steps" in text and f"{notes['steps']} steps" in text
     assert f"{localizer_notes(LOCALIZER_FILE)['steps']} steps" in text
+
+
+def test_the_released_start_is_what_the_released_network_was_adapted_from():
+    assert read_notes(START_FILE) == read_notes(POSE_FILE)["start"]
