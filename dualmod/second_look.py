@@ -18,7 +18,9 @@ MOST_FINDS = 4
 """Finds of a photo that are looked at, the surest ones."""
 LOOKS = 2
 LEAST_SCORE = 0.02
-"""Of a hand. Like the numbers above it was chosen on 200 held-out scenes (docs/localizer.md)."""
+"""Of a hand, by both networks. Like the numbers above it was chosen on 200 held-out scenes (docs/localizer.md)."""
+SURE_FIND = 0.3
+"""Score of a find that stays whatever the pose network says: a weakly trained one is unsure of everything."""
 
 SAME_HAND_IOU = 0.5
 """Overlap of boxes above which two finds have become the same hand."""
@@ -30,7 +32,7 @@ class SecondLook:
 
     The pose network was trained on crops about the joints' box; a localizer's box is coarser. It looks ``LOOKS`` times,
     each time from the joints that it saw before. A score is the find's times the mean confidence of the joints, so that
-    what is no hand falls behind; below ``LEAST_SCORE`` it is left out.
+    what is no hand falls behind; below ``LEAST_SCORE`` it is left out, unless the find was a ``SURE_FIND``.
 
     Attributes:
         locator: Finds hands; unsure finds are welcome.
@@ -58,6 +60,9 @@ class SecondLook:
             HandBox(box_px, hand.score * float(sure), hand.right_probability)
             for hand, box_px, sure in zip(hands, boxes_px, confidence.mean(1), strict=True)
         ]
-        sure = sorted((hand for hand in looked if hand.score >= LEAST_SCORE), key=lambda hand: -hand.score)
+        sure = [
+            new for old, new in zip(hands, looked, strict=True) if new.score >= LEAST_SCORE or old.score >= SURE_FIND
+        ]
+        sure.sort(key=lambda hand: -hand.score)
         boxes, scores = (torch.tensor(np.array([getattr(h, n) for h in sure])) for n in ("box_px", "score"))
         return [sure[k] for k in nms(boxes.reshape(-1, 4), scores, SAME_HAND_IOU)]

@@ -51,15 +51,17 @@ def test_the_surest_comes_first_and_what_is_no_hand_is_left_out():
 
     image = disc_image(60, 60, radius=12, size=(320, 240))
     image = np.maximum(image, disc_image(250, 180, radius=12, size=(320, 240)))
-    finds = Found([around(60, 60, 14, score=0.9), around(250, 180, 14, score=0.4)])
+    finds = Found([around(60, 60, 14, score=0.29), around(250, 180, 14, score=0.2)])
     doubt = 0.1
     (hands,) = SecondLook(finds, Doubting()).find([image])
-    assert [hand.score for hand in hands] == pytest.approx([0.32, 0.09])
+    assert [hand.score for hand in hands] == pytest.approx([0.16, 0.029])
     assert hands[0].box_px[0] > 200
-    doubt = 0.9 * LEAST_SCORE
+    doubt = LEAST_SCORE
     (hands,) = SecondLook(finds, Doubting()).find([image])
     assert len(hands) == 1 and hands[0].box_px[0] > 200
     assert SecondLook(Found(finds.hands[:1]), Doubting()).find([image]) == [[]]
+    sure = Found([replace(hand, score=0.31) for hand in finds.hands[:1]])
+    assert len(SecondLook(sure, Doubting()).find([image])[0]) == 1
 
 
 def test_nothing_found_stays_nothing_and_only_the_surest_are_looked_at():
