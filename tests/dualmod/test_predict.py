@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from dualmod.checkpoint import save_network
+from dualmod.localizer.localizer import Localizer
 from dualmod.predict import PredictConfig, main, numbers
 from dualmod.predictor import Predictor
+from dualmod.released import LOCALIZER_FILE
 from synth.config import compose_config
 from synth.conventions import JOINT_NAMES
-from synth.dataset import SampleStore
+from synth.dataset import HandSample, iterate
 from synth.generate import GenerateConfig, generate
 from tests.dualmod.disc_predictor import disc_image
 from tests.dualmod.test_predict_video import written_video
@@ -218,11 +220,23 @@ def test_options_compose():
     assert config.one_euro.beta == 0 and config.smooth and config.input == "*.jpg"
 
 
-def test_the_python_of_the_document_runs(checkpoint, photo, tmp_path, monkeypatch, capsys):
+def rendered_photos(folder: Path) -> list[HandSample]:
+    """Twelve renders as ``00.png``, ``01.png``, ... in a folder."""
+    drawn = ["num_samples=12", "image_size=224", "workers=1", "scene.view=selfie", "seed=3"]
+    generate(compose_config("generate", GenerateConfig, [f"out={folder}", *drawn]))
+    samples = list(iterate(folder))
+    for index, sample in enumerate(samples):
+        cv2.imwrite(str(folder / f"{index:02d}.png"), np.ascontiguousarray(sample.rgb[..., ::-1]))
+    return samples
+
+
+def test_the_python_of_the_document_runs(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "adapted").mkdir(parents=True)
     checkpoint.rename("runs/adapted/model.safetensors")
-    cv2.imwrite("photo.jpg", disc_image(60, 60))
+    hands = Localizer.load(LOCALIZER_FILE).find([sample.rgb for sample in rendered_photos(tmp_path / "renders")])
+    surest = max(range(len(hands)), key=lambda k: max((hand.score for hand in hands[k]), default=0.0))
+    (tmp_path / "renders" / f"{surest:02d}.png").rename("photo.jpg")
     (block,) = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.S | re.M)
     exec(compile(block, str(DOCUMENT), "exec"), {})
     assert "relative" in capsys.readouterr().out.splitlines()[-1]
@@ -237,11 +251,7 @@ def test_the_document_names_every_field_of_a_hand(run, photo, tmp_path):
 
 
 def test_without_a_checkpoint_the_released_networks_find_a_rendered_hand(tmp_path):
-    drawn = ["num_samples=12", "image_size=224", "workers=1", "scene.view=selfie", "seed=3"]
-    generate(compose_config("generate", GenerateConfig, [f"out={tmp_path / 'renders'}", *drawn]))
-    samples = list(SampleStore(tmp_path / "renders"))
-    for index, sample in enumerate(samples):
-        cv2.imwrite(str(tmp_path / "renders" / f"{index:02d}.png"), np.ascontiguousarray(sample.rgb[..., ::-1]))
+    samples = rendered_photos(tmp_path / "renders")
     assert main([f"input={tmp_path / 'renders'}", f"out={tmp_path / 'out'}"]) == 0
     near = []
     for index, sample in enumerate(samples):
