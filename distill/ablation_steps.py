@@ -49,7 +49,7 @@ class AblateConfig:
     real_root: str = option(AUTO, "folder of the real image sets; auto: ../shared/real if it is there")
     backgrounds: str = option(AUTO, "photos behind the renders; auto: ../shared/backgrounds/bsds500 if there; none")
     datasets: str = option("ntu_real,hagrid,ti1k", "labelled sets in real_root to measure on")
-    start: str = option("", f"adaptation: model.safetensors to start from, {SEED} in it is the seed")
+    start: str = option("", f"adaptation: model.safetensors to start from, {SEED} in it is the seed; or released_start")
     source: str = option("", "adaptation: folder of the renders that stay in the training")
     target: str = option("hagrid,webcam,ti1k", "adaptation: folders of photos, or sets in real_root, with commas")
     generate: list[str] = option([], "options for generate, as generate.KEY=VALUE on the command line")

@@ -40,7 +40,7 @@ FIRST, VOTE = "first pass", "vote"
 class LabelPrecisionConfig:
     """Measure pseudo-labels on labelled photos, offline."""
 
-    checkpoint: str = required("model.safetensors of the network that would make the labels")
+    checkpoint: str = required("model.safetensors of the network that would make the labels, or released_start")
     dataset: str = required("name of a labelled set in root, or several with commas")
     out: str = required("folder for precision.json and precision.png")
     root: str = option("", "folder of the real image sets")

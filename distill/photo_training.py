@@ -14,7 +14,7 @@ from synth.config import check, option, required
 class PhotoTrainingConfig:
     """Train on from a pre-trained network, by renders and by photographs."""
 
-    checkpoint: str = required("model.safetensors of a pre-training")
+    checkpoint: str = required("model.safetensors of a pre-training; released_start: the one that comes along")
     source: str = required("folder of the synthetic dataset that stays in the training")
     out: str = required("folder for the checkpoint and the logs")
     seed: int = option(0, "seed of order and augmentation")

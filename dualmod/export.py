@@ -46,7 +46,7 @@ CHECKED_FP32, CHECKED_INT8 = 4, 64
 class ExportModelConfig:
     """Write a checkpoint as an ONNX file that needs neither torch nor this project."""
 
-    checkpoint: str = required("model.safetensors of pretrain or adapt")
+    checkpoint: str = required("model.safetensors of pretrain or adapt; released: the one that comes along")
     out: str = required("the .onnx file to write")
     format: str = option("onnx", "onnx")
     depth: bool = option(False, "a graph that takes depth beside colour, and gives the fused outputs")

@@ -23,6 +23,7 @@ from dualmod.methods.contrast_phase import contrast_objective
 from dualmod.network.model import DualModalityNet, NetworkConfig
 from dualmod.objective import Head, objective
 from dualmod.ranks import Ranks, launched_ranks
+from dualmod.released import pose_file
 from dualmod.training import EngineConfig, run_training
 from dualmod.training_module import OptimizerConfig, TrainingModule
 from synth.config import check, option, required, stage_main
@@ -38,7 +39,7 @@ class PretrainConfig:
     data: str = required("folder of a dataset made by generate; stream: render while training, nothing on disk")
     out: str = required("folder for the checkpoint and the logs")
     seed: int = option(0, "seed of weights, order and augmentation")
-    init: str = option("", "checkpoint to start from instead of the backbones' own weights")
+    init: str = option("", "checkpoint to start from instead of the backbones' own weights, or released_start")
     max_steps: int = option(800, "optimisation steps")
     batch_size: int = option(16, "samples in a step over all ranks, each seen in two views")
     batch_blocks: int = option(
@@ -114,7 +115,7 @@ def pretrain(config: PretrainConfig) -> Path:
         torch.set_num_threads(config.threads)
     hands = open_hands(config)
     torch.manual_seed(config.seed)
-    net = load_network(config.init, "init") if config.init else DualModalityNet(config.network)
+    net = load_network(pose_file(config.init, "init"), "init") if config.init else DualModalityNet(config.network)
     augment = replace(config.augment, crop_px=net.config.image_size)
     batches = step_batches(
         config.method, hands, augment,
