@@ -33,6 +33,7 @@ from dualmod.training import run_training
 from dualmod.training_module import NotFiniteError
 from synth.config import check, stage_main
 from synth.files import open_run_folder, require_folder, written_atomically
+from synth.licences import terms_of_folders
 
 
 def adapt(config: AdaptConfig) -> Path:
@@ -84,6 +85,8 @@ def adapt(config: AdaptConfig) -> Path:
         partial.write_text(json.dumps(metrics, indent=2))
     notes = {"stage": "adapt", "target": config.target, "start": read_notes(start)}
     notes |= {"seed": config.seed, **hands.notes, **metrics} | ({"alarm": str(stopped)} if stopped else {})
+    if targets is not None:
+        notes["licence_notes"] = [*hands.notes["licence_notes"], terms_of_folders("target", config.target)]
     save_network(model_file, net, notes)
     return _finished(model_file)
 

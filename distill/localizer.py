@@ -33,6 +33,7 @@ from dualmod.training import run_training
 from dualmod.training_module import OptimizerConfig, TrainingModule
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder, require_file, require_folder, written_atomically
+from synth.licences import terms_of_folders
 
 
 @dataclass
@@ -151,7 +152,13 @@ def adapt_localizer(config: AdaptLocalizerConfig) -> Path:
     with written_atomically(out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2))
     notes = {"stage": "adapt-localizer", "target": config.target, "start": localizer_notes(config.localizer)}
-    save_localizer(model_file, net, {**notes, "seed": config.seed, **cutouts.notes, **metrics})
+    folders = {"background_dir": config.background_dir, "target": config.target}
+    terms = [
+        *cutouts.notes["licence_notes"],
+        *(terms_of_folders(key, value) for key, value in folders.items() if value),
+    ]
+    notes |= {"seed": config.seed, **cutouts.notes, "licence_notes": terms, **metrics}
+    save_localizer(model_file, net, notes)
     return model_file
 
 

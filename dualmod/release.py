@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
@@ -28,6 +29,7 @@ class ReleaseConfig:
     checkpoint: str = required("model.safetensors of pretrain or adapt")
     localizer: str = required("model.safetensors of pretrain-localizer or adapt-localizer")
     start: str = option("", "model.safetensors that checkpoint was adapted from, to be passed on too; empty: none")
+    licence: str = option("", "a condition to add to the licence notes of every file")
     out: str = required("folder for the files; dualmod/released is where predict looks")
     overwrite: bool = option(False, "replace files of that name")
 
@@ -56,8 +58,11 @@ def release(config: ReleaseConfig) -> list[Path]:
         made = [Path(folder) / file.name for file in files]
         shift = 0.0
         for name, given in poses.items():
-            shift = max(shift, _save_halved(Path(folder) / name, nets[name], given))
-        save_localizer(Path(folder) / LOCALIZER_FILE.name, finder, localizer_notes(localizer))
+            notes = with_licence(read_notes(given), config.licence)
+            shift = max(shift, _save_halved(Path(folder) / name, nets[name], given, notes))
+        save_localizer(
+            Path(folder) / LOCALIZER_FILE.name, finder, with_licence(localizer_notes(localizer), config.licence)
+        )
         size_mb = sum(file.stat().st_size for file in made[:2]) / 1e6
         legal = f"smaller; with the localizer it makes {size_mb:.1f} of {LARGEST_MB:g} MB"
         check(size_mb <= LARGEST_MB, "checkpoint", config.checkpoint, legal)
@@ -68,9 +73,18 @@ def release(config: ReleaseConfig) -> list[Path]:
     return files
 
 
-def _save_halved(made: Path, net: DualModalityNet, given: Path) -> float:
+def with_licence(notes: dict[str, Any], licence: str) -> dict[str, Any]:
+    """The notes of a network, and of what it started from, with a condition that they don't yet name."""
+    known = notes.get("licence_notes", [])
+    if not licence:
+        return notes
+    added = notes | {"licence_notes": known if licence in known else [*known, licence]}
+    return added | {"start": with_licence(notes["start"], licence)} if "start" in notes else added
+
+
+def _save_halved(made: Path, net: DualModalityNet, given: Path, notes: dict[str, Any]) -> float:
     """Write a pose network with its notes; returns how far the rounding moves a joint, in sides of the crop."""
-    save_network(made, net, read_notes(given), halved=True)
+    save_network(made, net, notes, halved=True)
     shift = largest_shift(net, load_network(made))
     check(shift <= LARGEST_SHIFT, "checkpoint", given, f"fit for 16 bits; a joint moved by {shift:.4f} crops")
     return shift

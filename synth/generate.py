@@ -26,6 +26,7 @@ from synth.dataset.shards import shard_name
 from synth.executors import EXECUTORS, MakeShards
 from synth.files import open_run_folder, require_writable
 from synth.hand import PoseOptions, load_hand, load_pose_file
+from synth.licences import terms_of_renders
 from synth.ray_executor import AUTO
 from synth.render import get_renderer
 from synth.scene.mesh_files import check_meshes, list_meshes
@@ -95,7 +96,10 @@ def generate(cfg: GenerateConfig) -> Manifest:
         out = _open_folder(cfg)
         shards = _fill(cfg, settings, out, make_shards)
     arrays = load_hand(cfg.hand)
-    manifest = new_manifest(kept_config(cfg), arrays.name, [f"hand model: {arrays.licence}"], shards)
+    kept = kept_config(cfg)
+    manifest = new_manifest(
+        kept, arrays.name, terms_of_renders(arrays.licence, kept), shards, fingertip_vertices=arrays.tip_vertex_ids
+    )
     remove_leftovers(out)
     write_manifest(out, manifest)
     clear_progress(out)

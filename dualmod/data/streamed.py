@@ -17,6 +17,7 @@ from synth.dataset.manifest import GENERATOR_VERSION
 from synth.dataset.stream import SampleSource
 from synth.generate import GenerateConfig, kept_config, maker_settings
 from synth.hand import load_hand
+from synth.licences import terms_of_renders
 
 STREAM = "stream"
 """Value of ``data`` that asks for a stream; a folder of this name is ``./stream``."""
@@ -51,13 +52,14 @@ class StreamedHands:
         self._source = SampleSource.of(maker_settings(render), render.seed)
         count = min(MOST_HELD_OUT, max(1, round(holdout * num_samples)))
         self.held_out = np.arange(HELD_OUT_FIRST, HELD_OUT_FIRST + count)
-        arrays = load_hand(render.hand)
+        arrays, kept = load_hand(render.hand), kept_config(render)
         self.notes: dict[str, Any] = {
             "hand_model": arrays.name,
-            "licence_notes": [f"hand model: {arrays.licence}"],
+            "fingertip_vertices": arrays.tip_vertex_ids.tolist(),
+            "licence_notes": terms_of_renders(arrays.licence, kept),
             "generator_version": GENERATOR_VERSION,
             "num_samples": num_samples,
-            "generate": {key: value for key, value in kept_config(render).items() if key not in ON_DISK_ONLY},
+            "generate": {key: value for key, value in kept.items() if key not in ON_DISK_ONLY},
         }
 
     def order(self, places: range, seed: int) -> list[int]:

@@ -18,7 +18,7 @@ from synth.dataset import HandSample, SampleStore, iterate
 
 BYTES_PER_PIXEL = 6  # rgb, 16-bit closeness, mask
 TEST_MARGIN = 1.6
-NOTED = ("hand_model", "licence_notes", "generator_version", "num_samples")
+NOTED = ("hand_model", "fingertip_vertices", "licence_notes", "generator_version", "num_samples")
 """Keys of the manifest that go into checkpoints."""
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dualmod.checkpoint import choose_device
 from dualmod.localizer.batches import SceneBatch, SceneBatches, held_out_scenes, make_composer
-from dualmod.localizer.checkpoint import load_localizer, round_as_stored, save_localizer
+from dualmod.localizer.checkpoint import load_localizer, localizer_notes, round_as_stored, save_localizer
 from dualmod.localizer.cutouts import Cutouts
 from dualmod.localizer.decode import DecodeConfig
 from dualmod.localizer.loss import LocalizerLossConfig, localizer_losses
@@ -26,6 +26,7 @@ from dualmod.training import EngineConfig, run_training
 from dualmod.training_module import OptimizerConfig, TrainingModule
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder, require_folder, written_atomically
+from synth.licences import terms_of_folders
 
 
 @dataclass
@@ -126,7 +127,14 @@ def pretrain_localizer(config: PretrainLocalizerConfig) -> Path:
     metrics |= scene_scores(round_as_stored(net).to(device), scenes, config.decode)
     with written_atomically(out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2))
-    save_localizer(model_file, net, {"stage": "pretrain-localizer", "seed": config.seed, **cutouts.notes, **metrics})
+    notes = {"stage": "pretrain-localizer", "seed": config.seed, **cutouts.notes, **metrics}
+    if config.background_dir:
+        notes["licence_notes"] = [
+            *cutouts.notes["licence_notes"], terms_of_folders("background_dir", config.background_dir)
+        ]  # fmt: skip
+    if config.init:
+        notes["start"] = localizer_notes(config.init)
+    save_localizer(model_file, net, notes)
     return model_file
 
 

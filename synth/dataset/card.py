@@ -22,20 +22,16 @@ from synth.dataset.manifest import Manifest
 from synth.dataset.shards import SampleStore
 from synth.evenly import evenly_spaced
 from synth.files import require_writable, written_atomically
+from synth.licences import flat, terms_of_scene
 
 CARD_FILE = "README.md"
 QUICK_COUNT = 100
 """Samples that ``generate`` counts, in a fraction of a second; the verb counts more."""
 MOST_KINDS = 12
 COMMAND_WIDTH = 100
-FOLDER_KEYS = ("_dir", "_file", "_folder")
 PHOTO_SHARE = "scene.photo_background_share"
 """The one share that counts only with another option, and that the samples note as a kind."""
 PACKAGES = ("handbridge", "numpy", "torch", "smplx", "numba", "opencv-python-headless", "simplejpeg")
-POSED_WITH = (
-    "The hands were posed with smplx, whose licence is for non-commercial purposes only and excludes the training of "
-    "networks for commercial use."
-)
 
 
 @dataclass
@@ -83,7 +79,7 @@ def card_text(manifest: Manifest, census: Census) -> str:
 def command(manifest: Manifest) -> str:
     """The command that makes the dataset anew, every option written out: defaults may change, a dataset does not."""
     lines = ["handbridge generate out=DIR"]
-    for key, value in _flat(manifest.config):
+    for key, value in flat(manifest.config):
         word = f"{key}={shlex.quote(_as_option(value))}"
         if len(lines) == 1 or len(lines[-1]) + len(word) > COMMAND_WIDTH:
             lines.append(word)
@@ -94,18 +90,9 @@ def command(manifest: Manifest) -> str:
 
 def licence_lines(manifest: Manifest) -> Iterator[str]:
     """Terms of the hand and of all that is seen with it, as far as the manifest knows, as items of a list."""
-    config = manifest.config
     yield f"- name of the hand model: `{manifest.hand_model}`"
-    yield from (f"- {note}" for note in manifest.licence_notes)
-    yield f"- {POSED_WITH}"
-    if not config.get("skins"):
-        yield "- skins: the shipped ones, painted by a program of handbridge (Apache-2.0)"
-    if not config.get("background_dir"):
-        yield "- backgrounds: painted by the program"
-    for key, value in _flat(config):
-        is_users = key in ("hand", "skins") or key.endswith(FOLDER_KEYS)
-        if is_users and value not in ("", "open"):
-            yield f"- `{key}={value}`: under its own terms, which this dataset does not know; so is what shows it"
+    known = dict.fromkeys([*manifest.licence_notes, *terms_of_scene(manifest.config)])
+    yield from (f"- {note}" for note in known)
 
 
 def _opening(manifest: Manifest, census: Census) -> Iterator[str]:
@@ -120,7 +107,7 @@ def _opening(manifest: Manifest, census: Census) -> Iterator[str]:
 def _factors(manifest: Manifest, census: Census) -> Iterator[str]:
     """Every option that is a share, as it was asked for and as it was found."""
     found = {key: f"{100 * count / census.num_counted:.1f} %" for key, count in census.presence.items()}
-    asked = [(k, v) for k, v in _flat(manifest.config) if k.endswith("_share") and isinstance(v, int | float)]
+    asked = [(k, v) for k, v in flat(manifest.config) if k.endswith("_share") and isinstance(v, int | float)]
     rows = []
     for key, share in asked:
         name = key.rpartition(".")[2].removesuffix("_share")
@@ -171,14 +158,6 @@ def _versions() -> Iterator[str]:
             yield f"{package} {version(package)}"
         except PackageNotFoundError:
             yield f"{package} (not installed as a package)"
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _as_option(value: Any) -> str:

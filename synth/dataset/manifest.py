@@ -1,7 +1,8 @@
 """The manifest of a dataset: what made it, what its numbers mean, and which shards it has."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,15 @@ class Manifest:
         config: The resolved config, without what doesn't change the result.
         hand_model: Name of the hand model.
         licence_notes: Licences of the hand model and of what was drawn on it.
-        depth_step_m: Metres per step of the depth images; 0 is no measurement.
+        depth_step_m: Metres per step of the depth images.
         part_names: Meaning of the segmentation's ids.
         joint_names: Order of the joints.
         num_samples: Samples in all shards.
         shards: The shards in the order of their samples.
+        depth_unit: Unit of ``depth_step_m``.
+        depth_invalid: Value in the depth images of a pixel without a measurement.
+        fingertip_vertices: Vertices of the hand model's mesh that are its fingertips, thumb to little finger; empty in
+            datasets that were made before this was noted.
     """
 
     format_version: int
@@ -52,10 +57,17 @@ class Manifest:
     joint_names: list[str]
     num_samples: int
     shards: list[ShardEntry]
+    depth_unit: str = "metre"
+    depth_invalid: int = 0
+    fingertip_vertices: list[int] = field(default_factory=list)
 
 
 def new_manifest(
-    config: dict[str, Any], hand_model: str, licence_notes: list[str], shards: list[ShardEntry]
+    config: dict[str, Any],
+    hand_model: str,
+    licence_notes: list[str],
+    shards: list[ShardEntry],
+    fingertip_vertices: Iterable[int] = (),
 ) -> Manifest:
     """A manifest in today's versions and conventions."""
     return Manifest(
@@ -69,6 +81,7 @@ def new_manifest(
         joint_names=list(JOINT_NAMES),
         num_samples=sum(s.num_samples for s in shards),
         shards=shards,
+        fingertip_vertices=[int(vertex) for vertex in fingertip_vertices],
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +17,9 @@ from distill.methods.control import Options as Control
 from distill.methods.self_distillation import Options as SelfDistillation
 from dualmod.checkpoint import load_network, read_notes, save_network
 from dualmod.data.real import ANNOTATIONS
+from synth.config import compose_config
+
+METHODS = sorted(file.stem for file in (Path(__file__).parents[2] / "configs/adapt/method").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -46,13 +50,24 @@ def config(start, data, target, out, **changes) -> AdaptConfig:
     )
 
 
-def test_weights_are_the_same_with_the_labels_gone(start, tiny_data, photos, tmp_path):
-    with_labels = load_file(adapt(config(start, tiny_data, photos, tmp_path / "a")))
+@pytest.mark.parametrize("name", METHODS)
+def test_weights_are_the_same_with_the_labels_gone(name, start, tiny_data, photos, tmp_path):
+    required = ["checkpoint=c", "source=s", "target=t", "out=o", f"method={name}"]
+    method = compose_config("adapt", AdaptConfig, required).method
+    with_labels = load_file(adapt(config(start, tiny_data, photos, tmp_path / "a", method=method)))
     bare = tmp_path / "bare"
     shutil.copytree(photos / "images", bare)
-    without = load_file(adapt(config(start, tiny_data, bare, tmp_path / "b")))
+    without = load_file(adapt(config(start, tiny_data, bare, tmp_path / "b", method=method)))
     assert all(torch.equal(with_labels[name], without[name]) for name in with_labels)
     assert any(not torch.equal(with_labels[name], value) for name, value in load_file(start).items())
+
+
+def test_the_checkpoint_says_on_which_terms_it_learned(start, tiny_data, photos, tmp_path):
+    notes = read_notes(adapt(config(start, tiny_data, photos, tmp_path / "a")))
+    assert notes["fingertip_vertices"] and "smplx" in str(notes["licence_notes"])
+    assert notes["licence_notes"][-1].startswith(f"target={photos.name}: under its own terms")
+    control = adapt(config(start, tiny_data, photos, tmp_path / "b", method=Control()))
+    assert "target=" not in str(read_notes(control)["licence_notes"])
 
 
 def test_reports_what_the_gate_keeps(start, tiny_data, photos, tmp_path):

@@ -58,6 +58,15 @@ def test_the_start_is_passed_on_too_where_it_is_given(networks, tmp_path, tiny_c
     assert largest_shift(load_network(networks["checkpoint"]), load_network(made[0])) < 0.005
 
 
+def test_a_condition_goes_into_the_notes_of_every_file_once(networks, tmp_path, tiny_net):
+    notes = {"licence_notes": ["a hand"], "start": {"licence_notes": ["a hand", "research alone"]}}
+    save_network(tmp_path / "net.safetensors", tiny_net, notes)
+    pose, finder = release(ReleaseConfig(**networks, licence="research alone", out=str(tmp_path / "out")))
+    told = read_notes(pose)
+    assert told["licence_notes"] == told["start"]["licence_notes"] == ["a hand", "research alone"]
+    assert localizer_notes(finder)["licence_notes"] == ["research alone"]
+
+
 def test_files_that_are_there_stay(networks, tmp_path, capsys):
     out = tmp_path / "out"
     release(ReleaseConfig(**networks, out=str(out)))

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -36,6 +37,17 @@ def test_the_dataset_is_sound(reference):
     assert result.faults == [] and result.num_samples == 14
     assert [s.num_samples for s in read_manifest(reference).shards] == [4, 4, 4, 2]
     assert sorted(f.name for f in reference.iterdir() if f.name.startswith(".")) == []
+
+
+def test_the_manifest_says_what_depth_and_fingertips_are_and_on_which_terms(reference):
+    told = json.loads((reference / MANIFEST_FILE).read_text())
+    assert (told["depth_unit"], told["depth_step_m"], told["depth_invalid"]) == ("metre", 1e-4, 0)
+    assert told["fingertip_vertices"] == load_hand("open").tip_vertex_ids.tolist()
+    assert any("smplx" in note for note in told["licence_notes"]) and "MakeHuman" in told["licence_notes"][0]
+    older = {key: value for key, value in told.items() if not key.startswith(("depth_unit", "depth_inv", "finger"))}
+    (reference / MANIFEST_FILE).write_text(json.dumps(older))
+    assert read_manifest(reference).fingertip_vertices == []
+    (reference / MANIFEST_FILE).write_text(json.dumps(told, indent=1) + "\n")
 
 
 def test_pose_shape_and_translation_give_the_joints_through_the_hand_model(reference):

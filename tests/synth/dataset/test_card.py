@@ -12,6 +12,7 @@ from synth.dataset.card import CARD_FILE, CardConfig, card, card_text, command, 
 from synth.dataset.census import take_census
 from synth.dataset.verify import verify
 from synth.generate import GenerateConfig, generate
+from synth.licences import terms_of_renders
 
 
 def rows(text: str, heading: str) -> dict[str, list[str]]:
@@ -57,11 +58,12 @@ def test_the_command_makes_the_same_dataset(data, tmp_path):
 def test_an_option_with_spaces_and_quotes_survives_the_command(data):
     manifest = read_manifest(data)
     folder = "my photos/it's here (1)"
-    changed = dataclasses.replace(manifest, config=manifest.config | {"background_dir": folder})
+    config = manifest.config | {"background_dir": folder}
+    changed = dataclasses.replace(manifest, config=config, licence_notes=terms_of_renders("a hand", config))
     words = shlex.split(command(changed).replace("\\\n", " "))
     assert compose_config("generate", GenerateConfig, words[2:]).background_dir == folder
     text = card_text(changed, take_census(SampleStore(data)[i] for i in range(9)))
-    assert f"`background_dir={folder}`: under its own terms" in text and "backgrounds: painted" not in text
+    assert "background_dir=it's here (1): under its own terms" in text and "backgrounds: painted" not in text
 
 
 def test_shares_and_statistics_are_those_of_the_samples(data):
