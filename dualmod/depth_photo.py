@@ -9,15 +9,19 @@ from jaxtyping import Float
 DEPTH_SUFFIXES = (".png", ".npy")
 
 
-def depth_file_of(photo: Path, depth: Path) -> Path:
-    """The depth map of a photo: ``depth`` itself, or the file of the photo's name in the folder ``depth``.
+def depth_file_of(below: Path, depth: Path) -> Path:
+    """The depth map of a photo: ``depth`` itself, or the file of the photo's place and name in the folder ``depth``.
+
+    Args:
+        below: The photo's path below the folder that holds all photos.
+        depth: A file, which is the one photo's, or a folder.
 
     Raises:
         FileNotFoundError: when the folder holds none.
     """
     if not depth.is_dir():
         return depth
-    names = [photo.stem + suffix for suffix in DEPTH_SUFFIXES]
+    names = [str(below.with_suffix(suffix)) for suffix in DEPTH_SUFFIXES]
     found = next((depth / name for name in names if (depth / name).is_file()), None)
     if found is None:
         raise FileNotFoundError(f"no depth map: neither {' nor '.join(names)} is in {depth}")

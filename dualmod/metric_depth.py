@@ -38,7 +38,8 @@ MEANINGS = {
     METRIC: "camera frame, metres; position and scale measured by the depth map",
     BONE_GIVEN: "camera frame, metres; scale from the given bone_mm, distance from its predicted length in the image",
     BONE_ASSUMED: f"camera frame, metres up to scale: wrist to middle knuckle is assumed to be {TYPICAL_BONE_M} m",
-    RELATIVE: "relative to the middle knuckle; camera and scale are assumed, so the position is not known",
+    RELATIVE: "relative to the middle knuckle; the camera is assumed, so the position is not known; the scale is that "
+    "of bone_mm where it was given, else assumed",
 }
 
 

@@ -44,10 +44,12 @@ class PhotoFile:
 
     Attributes:
         path: The file.
-        name: What its results are called: its path below the input's folder, without the suffix where that is unique.
+        below: Its path below the input's folder.
+        name: What its results are called: ``below``, without the suffix where that is unique.
     """
 
     path: Path
+    below: Path
     name: str
 
 
@@ -73,7 +75,7 @@ def photo_files(source: str, without: Path, reserved: frozenset[str]) -> tuple[l
     """
     path = Path(source).expanduser()
     if path.is_file():
-        return [PhotoFile(path, path.name if path.stem in reserved else path.stem)], []
+        return named([Path(path.name)], path.parent, reserved), []
     if path.is_dir():
         base, found = path, [p for p in path.rglob("*") if p.is_file()]
     elif any(c in source for c in CHARACTERS_OF_A_GLOB):
@@ -93,11 +95,13 @@ def photo_files(source: str, without: Path, reserved: frozenset[str]) -> tuple[l
 
 def named(below: list[Path], base: Path, reserved: frozenset[str]) -> list[PhotoFile]:
     """Files with names for their results, all different on any file system; a name that is taken keeps its suffix."""
-    taken = Counter(str(path.with_suffix("")).lower() for path in below)
+    short = [str(path.with_suffix("")) for path in below]
+    taken = Counter(name.lower() for name in short)
     taken.update(reserved)
+    taken.update({str(path).lower() for path in below})  # a.jpg.png must not be called as a.jpg may be
     return [
-        PhotoFile(base / path, str(path.with_suffix("") if taken[str(path.with_suffix("")).lower()] == 1 else path))
-        for path in below
+        PhotoFile(base / path, path, name if taken[name.lower()] == 1 else str(path))
+        for path, name in zip(below, short, strict=True)
     ]
 
 
@@ -126,7 +130,8 @@ def _header(path: Path) -> tuple[tuple[int, int], int]:
             with Image.open(path) as header:
                 # Pillow decodes a whole PNG to look for its EXIF behind the pixels
                 is_quick = header.format != "PNG" or "exif" in header.info
-                return header.size, header.getexif().get(EXIF_ORIENTATION, UPRIGHT) if is_quick else UPRIGHT
+                said = header.getexif().get(EXIF_ORIENTATION, UPRIGHT) if is_quick else UPRIGHT
+                return header.size, said if said in range(1, 9) else UPRIGHT  # some cameras write 0
     except Image.DecompressionBombError as error:
         raise ValueError(f"too many pixels ({error}); {LARGEST_MEGAPIXELS} megapixels at most: shrink it") from error
     except UnidentifiedImageError as error:

@@ -4,7 +4,7 @@ Options are read here; the work is done in ``predict_photos`` and ``predict_vide
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ import torch
 from dualmod.data.video import VIDEO_SUFFIXES
 from dualmod.hand_finder import PREDICTED, Camera, HandFinder
 from dualmod.one_euro import OneEuroConfig
-from dualmod.photo_file import photo_files
+from dualmod.photo_file import CHARACTERS_OF_A_GLOB, photo_files
 from dualmod.predict_photos import DepthSource, PhotoRun
 from dualmod.predict_video import VideoRun
 from dualmod.prediction_file import Origin, write_json
 from dualmod.predictor import Predictor
 from dualmod.released import RELEASED, pose_file
-from dualmod.voting import VIEWS, with_views
+from dualmod.voting import PHOTO_VIEWS, VIEWS, with_views
 from dualmod.window_locator import WINDOWS, open_locator
 from synth.config import check, option, required, stage_main
 from synth.conventions import LEFT, RIGHT
@@ -29,8 +29,7 @@ from synth.files import open_run_folder
 SUMMARY = "summary"
 HANDEDNESS = (PREDICTED, LEFT, RIGHT)
 FREE_KEYS = ("device",)
-PHOTO_VIEWS = 5
-"""Looks at each hand of a photo, if the user says nothing."""
+DEFAULT_OUT = "runs/predict"
 
 
 @dataclass
@@ -38,7 +37,11 @@ class PredictConfig:
     """Find hands in photos or a video: joints as JSON, and overlays."""
 
     input: str = required("a photo, a folder of photos, a quoted glob, or a video")
-    out: str = required("folder for NAME.json and NAME.jpg of each photo (video: NAME.jsonl, NAME.mp4), summary.json")
+    out: str = option(
+        "",
+        "folder for NAME.json and NAME.jpg of each photo (video: NAME.jsonl, NAME.mp4) and summary.json; "
+        f"empty: {DEFAULT_OUT}/ and the input's name",
+    )
     checkpoint: str = option(RELEASED, "model.safetensors of pretrain or adapt; released: the one that comes along")
     box: str = option("", "x0,y0,x1,y1: the hand's box in pixels of the upright image; empty to find it")
     localizer: str = option(RELEASED, "file of a trained localizer; released; or windows: the pose network searches")
@@ -85,11 +88,14 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         FileNotFoundError: when the checkpoint, the input, the localizer or the depth is missing.
         ValueError: when nothing can be read, an option does not fit the input, or ``out`` is another run's.
     """
+    config = replace(config, out=config.out or str(Path(DEFAULT_OUT) / name_of(config.input)))
     out = Path(config.out).expanduser()
     if config.depth and not Path(config.depth).expanduser().exists():
         raise FileNotFoundError(f"depth={config.depth} does not exist; give a depth map or a folder of them")
     video = _video_of(config)
     files, no_photos = ([], []) if video else photo_files(config.input, out.resolve(), frozenset({SUMMARY}))
+    one_map = config.depth and not Path(config.depth).expanduser().is_dir()
+    check(not one_map or len(files) == 1, "depth", config.depth, f"a folder with a map for each of {len(files)} photos")
     checkpoint = pose_file(config.checkpoint)
     views = config.views or (1 if video else PHOTO_VIEWS)
     finder = _finder(config, checkpoint, views)
@@ -118,6 +124,16 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     write_json(out / f"{SUMMARY}.json", summary)
     sys.stdout.write("\n".join(run.lines(out)) + "\n")
     return summary
+
+
+def name_of(source: str) -> str:
+    """What an input is called: a file without its suffix, a folder, or the folder that a glob is in."""
+    path = Path(source).expanduser()
+    whole = [part for part in path.parts if not any(c in part for c in CHARACTERS_OF_A_GLOB)]
+    if len(whole) < len(path.parts):
+        path = Path(*whole)
+    path = path.resolve()
+    return path.stem if path.is_file() else path.name
 
 
 def numbers(text: str, key: str, names: tuple[str, ...]) -> list[float] | None:
@@ -174,7 +190,13 @@ def _video_of(config: PredictConfig) -> Path | None:
 
 def _finder(config: PredictConfig, checkpoint: Path, views: int) -> HandFinder:
     predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin)
-    locator, name = open_locator(predictor, box_px=box_of(config.box), localizer=config.localizer, device=config.device)
+    locator, name = open_locator(
+        predictor,
+        box_px=box_of(config.box),
+        localizer=config.localizer,
+        device=config.device,
+        most_hands=config.hands,
+    )
     return HandFinder(
         predictor=with_views(predictor, views),
         locator=locator,

@@ -26,7 +26,7 @@ class DepthSource:
     """Depth maps beside the photos.
 
     Attributes:
-        path: A file, or a folder with a file for each photo's name.
+        path: A file, or a folder with a file in each photo's place and of its name.
         scale_m: Metres for one step of a 16-bit PNG.
     """
 
@@ -124,7 +124,7 @@ class PhotoRun:
                 f"save both upright"
             )
         height, width = photo.pixels.shape[:2]
-        return read_depth(depth_file_of(file.path, self.depth.path), self.depth.scale_m, (width, height))
+        return read_depth(depth_file_of(file.below, self.depth.path), self.depth.scale_m, (width, height))
 
     def _write(self, decoded: Decoded, hands: list[FoundHand], overlay: np.ndarray, out: Path) -> None:
         height, width = decoded.photo.pixels.shape[:2]

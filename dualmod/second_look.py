@@ -15,7 +15,7 @@ from dualmod.predictor import Predictor
 LEAST_FIND = 0.08
 """Score from which on a localizer's find is looked at."""
 MOST_FINDS = 4
-"""Finds of a photo that are looked at, the surest ones."""
+"""Finds of a photo that are looked at when one hand is asked for, the surest ones."""
 LOOKS = 2
 LEAST_SCORE = 0.02
 """Of a hand, by both networks. Like the numbers above it was chosen on 200 held-out scenes (docs/localizer.md)."""
@@ -43,11 +43,8 @@ class SecondLook:
     predictor: Predictor
 
     def find(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> list[list[HandBox]]:
-        """The hands of each photo, surest first, ``MOST_FINDS`` at most; an empty list where there is none."""
-        return [
-            self._looked_at(image, hands[:MOST_FINDS])
-            for image, hands in zip(images, self.locator.find(images), strict=True)
-        ]
+        """The hands of each photo, surest first; an empty list where there is none."""
+        return [self._looked_at(image, hands) for image, hands in zip(images, self.locator.find(images), strict=True)]
 
     def _looked_at(self, image: UInt8[np.ndarray, "height width 3"], hands: list[HandBox]) -> list[HandBox]:
         if not hands:

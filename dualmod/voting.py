@@ -19,6 +19,8 @@ from synth.conventions import LEFT, RIGHT
 VOTE_RADIUS, VOTE_POWER = 0.05, 3
 """Standard deviation of a vote in crop sides, and the power of confidence that it weighs by, as measured on a simulated
 target with labels (docs/adaptation.md); from half to twice this radius makes no difference there."""
+PHOTO_VIEWS = 5
+"""Looks at each hand of a photo, if the user says nothing."""
 VIEWS = (
     (0.0, 1.0, 0.0, 0.0),
     (0.2, 1.1, 0.04, 0.0),

@@ -12,7 +12,7 @@ from dualmod.data.windows import window_boxes
 from dualmod.locator import HandBox, Locator
 from dualmod.predictor import Predictor
 from dualmod.released import localizer_file
-from dualmod.second_look import LEAST_FIND, SecondLook
+from dualmod.second_look import LEAST_FIND, MOST_FINDS, SecondLook
 
 WINDOW_SHARES = (1.0, 0.6, 0.35)
 """Sides of the windows in longer sides of the photo; neighbours overlap by half."""
@@ -83,7 +83,12 @@ class GivenBox:
 
 
 def open_locator(
-    predictor: Predictor, *, box_px: tuple[float, float, float, float] | None, localizer: str, device: str
+    predictor: Predictor,
+    *,
+    box_px: tuple[float, float, float, float] | None,
+    localizer: str,
+    device: str,
+    most_hands: int = 1,
 ) -> tuple[Locator, str]:
     """The locator that the options ask for, and its name: ``given``, ``localizer`` or ``windows``.
 
@@ -92,6 +97,7 @@ def open_locator(
         box_px: The hand's box where it is given; nothing is searched then.
         localizer: A file, ``released``, or ``windows``.
         device: Where a localizer runs.
+        most_hands: Hands of a photo that are asked for; a localizer proposes twice as many, ``MOST_FINDS`` at least.
 
     Raises:
         FileNotFoundError: when the localizer's file is missing.
@@ -103,7 +109,8 @@ def open_locator(
         from dualmod.localizer.decode import DecodeConfig  # only who gives one needs it
         from dualmod.localizer.localizer import Localizer
 
-        finder = Localizer.load(localizer_file(localizer), device, config=DecodeConfig(min_score=LEAST_FIND))
+        looked_at = DecodeConfig(min_score=LEAST_FIND, max_hands=max(MOST_FINDS, 2 * most_hands))
+        finder = Localizer.load(localizer_file(localizer), device, config=looked_at)
         return SecondLook(finder, predictor), LOCALIZER
     return WindowLocator(predictor), WINDOWS
 

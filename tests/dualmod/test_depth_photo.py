@@ -1,5 +1,7 @@
 """Depth maps: their units, their place beside the photo, and what is refused."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -22,11 +24,14 @@ def test_steps_become_metres_and_nothing_measured_is_zero(tmp_path):
 
 
 def test_a_folder_holds_the_map_of_each_name(tmp_path):
-    (tmp_path / "b.npy").touch()
-    assert depth_file_of(tmp_path / "photos" / "b.jpg", tmp_path) == tmp_path / "b.npy"
-    assert depth_file_of(tmp_path / "c.jpg", tmp_path / "b.npy") == tmp_path / "b.npy"
-    with pytest.raises(FileNotFoundError, match=r"neither c.png nor c.npy"):
-        depth_file_of(tmp_path / "c.jpg", tmp_path)
+    (tmp_path / "in").mkdir()
+    for name in ("b.npy", "in/b.png"):
+        (tmp_path / name).touch()
+    assert depth_file_of(Path("b.jpg"), tmp_path) == tmp_path / "b.npy"
+    assert depth_file_of(Path("in/b.jpg"), tmp_path) == tmp_path / "in" / "b.png"
+    assert depth_file_of(Path("c.jpg"), tmp_path / "b.npy") == tmp_path / "b.npy"
+    with pytest.raises(FileNotFoundError, match=r"neither other/b.png nor other/b.npy"):
+        depth_file_of(Path("other/b.jpg"), tmp_path)
 
 
 def test_what_is_no_depth_map_is_refused(tmp_path):

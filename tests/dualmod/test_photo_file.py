@@ -46,6 +46,15 @@ def test_photos_are_turned_as_their_exif_says(tmp_path, orientation, suffix):
     assert is_scene(photo.pixels) and photo.exif_orientation == orientation
 
 
+@pytest.mark.parametrize("written", [0, 9])
+def test_an_orientation_that_is_none_means_upright(tmp_path, written):
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = written
+    Image.fromarray(scene()).save(tmp_path / "a.jpg", exif=exif, quality=98, subsampling=0)
+    photo = read_photo(tmp_path / "a.jpg")
+    assert is_scene(photo.pixels) and photo.exif_orientation == 1
+
+
 def test_grey_deep_and_transparent_photos_become_rgb(tmp_path):
     grey = scene()[..., 2]
     cv2.imwrite(str(tmp_path / "grey.png"), grey)
@@ -134,6 +143,14 @@ def test_globs_and_single_files(tmp_path):
     assert [f.name for f in files] == ["a/1", "b/1"] and len(skipped) == 1
     assert [f.name for f in photo_files(f"{tmp_path}/**/1.png", tmp_path / "out", NONE)[0]] == ["a/1", "b/1"]
     assert [f.path.name for f in photo_files(f"{tmp_path}/photo", tmp_path / "out", NONE)[0]] == ["photo"]
+
+
+def test_no_result_is_called_like_another(tmp_path):
+    for name in ("a.jpg", "a.png", "a.jpg.png", "b.jpg", "b.jpg.png", "B.tif.png"):
+        (tmp_path / name).touch()
+    files, _ = photo_files(str(tmp_path), tmp_path / "out", NONE)
+    assert [f.name for f in files] == ["B.tif", "a.jpg", "a.jpg.png", "a.png", "b", "b.jpg.png"]
+    assert [f.below for f in files] == [f.path.relative_to(tmp_path) for f in files]
 
 
 @pytest.mark.parametrize(("source", "told"), [("nowhere", "does not exist"), ("*.jpg", "no file matches")])

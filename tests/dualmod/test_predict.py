@@ -12,7 +12,7 @@ from PIL import Image
 
 from dualmod.checkpoint import save_network
 from dualmod.localizer.localizer import Localizer
-from dualmod.predict import PredictConfig, main, numbers
+from dualmod.predict import PredictConfig, main, name_of, numbers
 from dualmod.predictor import Predictor
 from dualmod.released import LOCALIZER_FILE
 from synth.config import compose_config
@@ -171,6 +171,7 @@ def test_the_same_command_again_leaves_the_same_and_clears_what_a_killed_run_lef
         (["input={photo}", "depth={photo}"], "given together with K"),
         (["input={photo}", "depth=gone.png", "K=200,200,80,60"], "depth=gone.png does not exist"),
         (["input={photo}", "depth={photo}", "K=200,200,80,60"], "no 16-bit grey PNG"),
+        (["input={folder}", "depth={photo}", "K=200,200,80,60"], "a folder with a map for each of"),
         (["input={photo}", "hands=2"], "1 with localizer=windows"),
         (["input={photo}", "localizer=gone"], "localizer=gone does not exist"),
         (["input={photo}", "localizer={photo}", "box=1,2,30,40"], "the box replaces it"),
@@ -188,6 +189,17 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(run, photo, tmp_path, opt
     status, summary, printed = run(*(option.format(folder=tmp_path, photo=photo) for option in options))
     assert status == 1 and summary is None and not (tmp_path / "out").exists()
     assert printed.err.startswith("handbridge predict: ") and printed.err.count("\n") == 1 and told in printed.err
+
+
+def test_without_out_results_lie_in_a_folder_of_the_inputs_name(checkpoint, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = [f"checkpoint={checkpoint}", "box=20,20,100,100", "views=1"]
+    assert main([*given, "input=photo.png"]) == 0 and (tmp_path / "runs/predict/photo/photo.json").is_file()
+    (tmp_path / "album").mkdir()
+    photo.rename(tmp_path / "album" / "x.png")
+    for source in ("album", "album/*.png", "album/"):
+        assert name_of(source) == "album"
+    assert main([*given, "input=album/*.png"]) == 0 and (tmp_path / "runs/predict/album/x.json").is_file()
 
 
 def test_another_runs_folder_is_not_touched(run, photo, tmp_path):

@@ -54,7 +54,7 @@ def test_an_unreadable_file_among_a_thousand_is_skipped_named_and_counted(tmp_pa
 def test_nothing_readable_is_an_error_with_the_first_reason(tmp_path):
     (tmp_path / "a.jpg").write_text("hello")
     with pytest.raises(ValueError, match=r"none of 1 photos can be used; .*a.jpg: its content is no image"):
-        PhotoRun(finder(), ORIGIN, None).readable([PhotoFile(tmp_path / "a.jpg", "a")])
+        PhotoRun(finder(), ORIGIN, None).readable([PhotoFile(tmp_path / "a.jpg", Path("a.jpg"), "a")])
 
 
 def test_depth_and_K_give_a_metric_root(tmp_path):
@@ -62,7 +62,7 @@ def test_depth_and_K_give_a_metric_root(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), disc_image(60, 60, radius=40))
     cv2.imwrite(str(tmp_path / "d.png"), np.full((120, 160), 4000, np.uint16))
     run = PhotoRun(finder(Camera(K, 0.09)), ORIGIN, DepthSource(tmp_path / "d.png", 1 / 8000))
-    predicted(run, [PhotoFile(tmp_path / "a.png", "a")], tmp_path / "out")
+    predicted(run, [PhotoFile(tmp_path / "a.png", Path("a.png"), "a")], tmp_path / "out")
     told = json.loads((tmp_path / "out/a.json").read_text())
     (hand,) = told["hands"]
     assert hand["scale"] == "metric" and hand["bone_m"] == 0.09 and hand["depth_joints"] > 10
@@ -86,13 +86,13 @@ def test_camera_and_depth_that_do_not_fit_the_photo(tmp_path, monkeypatch, camer
     np.save(tmp_path / "small.npy", np.ones((2, 3), np.float32))
     run = PhotoRun(finder(camera), ORIGIN, DepthSource(tmp_path / depth, 0.001) if depth else None)
     with pytest.raises(ValueError, match="none of 1 photos"):
-        run.readable([PhotoFile(tmp_path / "a.png", "a")])
+        run.readable([PhotoFile(tmp_path / "a.png", Path("a.png"), "a")])
     assert told in run.skipped[0].reason
 
 
 def test_unsure_hands_are_left_out_and_the_photo_is_counted(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((120, 160, 3), np.uint8))
     run = PhotoRun(finder(min_confidence=0.3), ORIGIN, None)
-    predicted(run, [PhotoFile(tmp_path / "a.png", "a")], tmp_path / "out")
+    predicted(run, [PhotoFile(tmp_path / "a.png", Path("a.png"), "a")], tmp_path / "out")
     assert json.loads((tmp_path / "out/a.json").read_text())["hands"] == []
     assert run.to_json()["photos_without_hand"] == 1 and (tmp_path / "out/a.jpg").exists()

@@ -9,8 +9,9 @@ import pytest
 
 from dualmod.data.crop import crop_side_px
 from dualmod.data.windows import window_boxes
+from dualmod.localizer.decode import DecodeConfig
 from dualmod.released import LOCALIZER_FILE
-from dualmod.second_look import LEAST_FIND, SecondLook
+from dualmod.second_look import LEAST_FIND, MOST_FINDS, SecondLook
 from dualmod.window_locator import GivenBox, WindowLocator, open_locator
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
@@ -77,14 +78,17 @@ def test_a_given_box_is_taken_as_it_is_and_refused_outside():
 def test_the_options_choose_the_locator(monkeypatch, tmp_path):
     predictor = DiscPredictor()
     loaded = []
-    trained = SimpleNamespace(load=lambda path, device, config: loaded.append((path, device, config.min_score)))
+    trained = SimpleNamespace(load=lambda path, device, config: loaded.append((path, device, config)))
     monkeypatch.setitem(sys.modules, "dualmod.localizer.localizer", SimpleNamespace(Localizer=trained))
     options = {"box_px": None, "localizer": "windows", "device": "cpu"}
     file = tmp_path / "a.safetensors"
     file.touch()
     for given in (str(file), "released"):
         assert open_locator(predictor, **options | {"localizer": given}) == (SecondLook(None, predictor), "localizer")
-    assert loaded == [(file, "cpu", LEAST_FIND), (LOCALIZER_FILE, "cpu", LEAST_FIND)]
+    finds = DecodeConfig(min_score=LEAST_FIND, max_hands=MOST_FINDS)
+    assert loaded == [(file, "cpu", finds), (LOCALIZER_FILE, "cpu", finds)]
+    open_locator(predictor, **options | {"localizer": str(file)}, most_hands=20)
+    assert loaded[-1][2].max_hands == 40
     with pytest.raises(FileNotFoundError, match="localizer=gone"):
         open_locator(predictor, **options | {"localizer": "gone"})
     assert open_locator(predictor, **options | {"box_px": (0, 0, 1, 1)}) == (GivenBox((0, 0, 1, 1)), "given")
