@@ -7,8 +7,8 @@ all rows, so that a machine that others use slows all of them; the table has the
     python benchmarks/bench_export.py [CHECKPOINT [DATASET]]
     MEDIAPIPE_PYTHON=rival/bin/python python benchmarks/bench_export.py
 
-Without a checkpoint the laptop's network has ImageNet weights and an untrained decoder, which take as long as any; the
-distance of 8 bits from 32 is then that of no use. MediaPipe does not share our environment and needs one of its own:
+Without a checkpoint it is the released network. How far each file is from the checkpoint is printed before the times,
+as ``export-model`` says it. MediaPipe does not share our environment and needs one of its own:
 
     python3 -m venv rival && rival/bin/pip install mediapipe==0.10.21 && rival/bin/pip install --no-deps ai-edge-litert
 """
@@ -30,13 +30,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dualmod.checkpoint import load_network, save_network
+from dualmod.checkpoint import load_network
 from dualmod.deploy.graphs import graph_of, run_graph
 from dualmod.deploy.onnx_file import OnnxNetwork
 from dualmod.export import ExportModelConfig, export_model
-from dualmod.network.model import DualModalityNet
-from dualmod.pretrain import PretrainConfig
-from synth.config import compose_config
+from dualmod.released import RELEASED, pose_file
 from synth.generate import GenerateConfig, generate
 
 ROUNDS, WARM_UP, RUNS = 3, 10, 100
@@ -47,17 +45,6 @@ NOT_INSTALLED = (
     f"rival/bin/pip install --no-deps ai-edge-litert, then set {VARIABLE}=rival/bin/python"
 )
 Rows = dict[str, Callable[[], object]]
-
-
-def laptop_checkpoint(folder: Path) -> Path:
-    """The laptop's network before training; its head is made small, or depths would be far larger than trained ones."""
-    torch.manual_seed(0)
-    config = compose_config("pretrain", PretrainConfig, ["data=d", "out=o"])
-    path, net = folder / "model.safetensors", DualModalityNet(config.network)
-    with torch.no_grad():
-        net.decoder.head.weight.mul_(0.05)
-    save_network(path, net, {"hand_model": "none"})
-    return path
 
 
 def exported(checkpoint: Path, data: Path, folder: Path) -> dict[str, Path]:
@@ -115,7 +102,7 @@ def mediapipe_times() -> dict[str, list[float]]:
     return json.loads(told.stdout)
 
 
-def main(checkpoint: str = "", data: str = "") -> None:
+def main(checkpoint: str = RELEASED, data: str = "") -> None:
     """Export, time all rows in rounds, and print the table."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
@@ -123,7 +110,7 @@ def main(checkpoint: str = "", data: str = "") -> None:
         if not data:
             data = str(folder / "data")
             generate(GenerateConfig(out=data, num_samples=128, image_size=128, workers=1))
-        model = Path(checkpoint) if checkpoint else laptop_checkpoint(folder)
+        model = pose_file(checkpoint)
         files = exported(model, Path(data), folder)
         rows, taken = rows_of(model, files), defaultdict(list)
         for _ in range(ROUNDS):

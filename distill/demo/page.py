@@ -14,7 +14,7 @@ from synth.optional import import_optional, install_extra
 
 TITLE = "handbridge"
 HEAD = """<div class="hb-head"><h1>handbridge</h1>
-<p>The 21 joints of a hand in 3D from one photograph, learnt from rendered hands alone.
+<p>The 21 joints of a hand in 3D from one photograph, learnt without a single labelled one.
 Photographs stay on the machine that serves this page and are deleted afterwards.</p></div>"""
 NOTE_MAPS = """<p class="hb-soft">Depth and mask are predicted for the crop around the hand. Depth: near is red.</p>"""
 NOTE_3D = """<p class="hb-soft">Turn it with the mouse or a finger. Proportions and depth are predicted; centimetres

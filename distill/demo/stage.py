@@ -4,12 +4,13 @@ import sys
 from dataclasses import dataclass
 
 from distill.demo.examples import rendered_examples
-from distill.demo.hands import sure_hands
+from distill.demo.hands import MOST_HANDS, sure_hands
 from distill.demo.look import Networks
 from distill.demo.page import part
 from distill.demo.serve import make_server, quiet_gradio, take_port, until_stopped
 from dualmod.predictor import Predictor
 from dualmod.released import RELEASED, RELEASED_START, localizer_file, pose_file
+from dualmod.voting import PHOTO_VIEWS, VIEWS, with_views
 from dualmod.window_locator import WINDOWS, open_locator
 from synth.config import check, option, stage_main
 
@@ -31,11 +32,13 @@ class DemoConfig:
     port: int = option(7860, "port to listen on; 0 takes any that is free")
     device: str = option("auto", "auto, cpu or cuda")
     examples: int = option(4, "rendered hands to try the page with; 0 for none")
+    views: int = option(PHOTO_VIEWS, f"looks at each hand, which vote on its joints, 1 to {len(VIEWS)}")
     least_score: float = option(0.05, "least mean confidence of the joints at which a hand counts as found, 0 to 1")
 
     def __post_init__(self) -> None:
         check(0 <= self.port <= 65535, "port", self.port, "from 0 to 65535")
         check(0 <= self.examples <= 12, "examples", self.examples, "from 0 to 12")
+        check(1 <= self.views <= len(VIEWS), "views", self.views, f"1 to {len(VIEWS)}")
         check(0 <= self.least_score <= 1, "least_score", self.least_score, "from 0 to 1")
         check(bool(self.host.strip()), "host", self.host, "an address of this machine, such as 127.0.0.1")
 
@@ -74,8 +77,10 @@ def load_networks(cfg: DemoConfig) -> Networks:
     after = Predictor.load(pose_file(cfg.checkpoint), cfg.device)
     given = _before(cfg)
     before = Predictor.load(pose_file(given, "before"), cfg.device) if given else None
-    locator, _ = open_locator(after, box_px=None, localizer=cfg.localizer, device=cfg.device)
-    return Networks(after, before, sure_hands(after, locator), cfg.least_score)
+    locator, _ = open_locator(after, box_px=None, localizer=cfg.localizer, device=cfg.device, most_hands=MOST_HANDS)
+    hands_of = sure_hands(after, locator)
+    voting = with_views(after, cfg.views), before and with_views(before, cfg.views)
+    return Networks(*voting, hands_of, cfg.least_score)
 
 
 def _before(cfg: DemoConfig) -> str:

@@ -16,6 +16,7 @@ from distill.ablation_steps import AblateConfig, ablation_steps
 from distill.ablation_table import MEAN_OF_SETS, by_seed, difference, ranks_over_sets
 from distill.adapt import AdaptConfig
 from distill.alarms import CollapseError
+from distill.pipeline import PipelineConfig
 from distill.report.runs import Evaluated, Stage
 from distill.self_consistency import CONSISTENCY_FILE
 from distill.upper_bound import UpperBoundConfig
@@ -104,6 +105,10 @@ def test_an_interrupted_run_leaves_the_tables_of_what_is_done(
         ablate(config(tmp_path / "all", real_root))
     table = (tmp_path / "all" / "ablation.md").read_text()
     assert "| plain | - | 1 |" in table and "no_arm |" not in table
+
+
+def test_three_seeds_are_the_default():
+    assert AblateConfig(out="o").seeds == PipelineConfig(out="o").seeds == [0, 1, 2]
 
 
 def test_tables_give_spread_and_paired_differences(calls: list, real_root: Path, tmp_path: Path) -> None:

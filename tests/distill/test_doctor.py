@@ -3,11 +3,29 @@
 import tomllib
 from pathlib import Path
 
+import cv2
 import pytest
 
 from distill import doctor as doctor_module
 from distill.beside import find_real_root, real_sets
 from distill.doctor import DoctorConfig, examine, main
+
+
+class ClosedWriter:
+    """OpenCV's writer where it has no codec."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    @staticmethod
+    def fourcc(*_: str) -> int:
+        return 0
+
+    def isOpened(self) -> bool:
+        return False
+
+    def release(self) -> None:
+        pass
 
 
 def by_part(cfg: DoctorConfig) -> dict[str, doctor_module.Finding]:
@@ -31,6 +49,18 @@ def test_what_is_missing_says_how_to_mend_it(
     for mend in ("mano.is.tue.mpg.de", "real_root=FOLDER", "free some space", "apt-get install -y libegl1"):
         assert f"mend: {mend}" in shown or mend in shown
     assert shown.count("missing ") == shown.count("mend: ") >= 4
+
+
+def test_what_predict_needs_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = by_part(DoctorConfig())
+    assert found["released networks"].is_there and "3 files" in found["released networks"].detail
+    assert found["annotated videos"].is_there
+    monkeypatch.setattr(doctor_module, "LOCALIZER_FILE", tmp_path / "gone.safetensors")
+    monkeypatch.setattr(cv2, "VideoWriter", ClosedWriter)
+    missing = by_part(DoctorConfig())
+    networks, videos = missing["released networks"], missing["annotated videos"]
+    assert not networks.is_there and "gone.safetensors missing" in networks.detail and "git checkout" in networks.mend
+    assert not videos.is_there and "opencv-python-headless" in videos.mend
 
 
 def test_extras_are_looked_for_and_named_as_in_the_project_file(monkeypatch: pytest.MonkeyPatch) -> None:

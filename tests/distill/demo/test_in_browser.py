@@ -106,7 +106,7 @@ def check_a_useless_file_is_refused_in_words(page: Any, folder: Path) -> None:
     page.locator("#photo").get_by_label("Remove Image").first.click()
     page.get_by_text("Give a photograph of a hand").wait_for()
     page.set_input_files("#photo input[type=file]", folder / "diary.jpg")
-    page.get_by_text("This file cannot be read as an image").wait_for()
+    page.get_by_text("This photo is of no use here").wait_for()
     assert not page.locator(SHOWN).is_visible()
 
 
