@@ -32,10 +32,7 @@ class AdaptModule(TrainingModule):
             return objective(self.net, view, view_plus, self.config.method.source)
         (view, view_plus), target = self.method.restyled((view, view_plus), target, step)
         terms = objective(self.net, view, view_plus, self.config.method.source)
-        terms |= self.method.losses(self.net, view, target, step)
-        if self.alarms is not None:
-            self.alarms.note_kept(float(terms["_kept_share"]))
-        return terms
+        return terms | self.method.losses(self.net, view, target, step)
 
     def after_step(self) -> None:
         if self.method is None:

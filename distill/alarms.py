@@ -5,7 +5,6 @@ and on renders. What a threshold is relative to stands beside it in ``AlarmConfi
 disagreement between views over the spread of the poses: agreement alone would prize a network that sees one pose only.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -16,9 +15,6 @@ from distill.watch import Readings, Watch
 from dualmod.network.model import DualModalityNet
 from synth.config import check, option
 
-KEPT_WINDOW = 20
-"""Steps that the kept share is a mean over."""
-
 
 @dataclass
 class AlarmConfig:
@@ -28,7 +24,7 @@ class AlarmConfig:
     every: int = option(10, "steps between two looks")
     photos: int = option(48, "photos that are looked at")
     sure_share: float = option(0.4, "least share of photos surer than the 2 % least sure renders, at the start as well")
-    kept_share: float = option(0.3, "least share kept, of that kept in the first 20 steps")
+    kept_share: float = option(0.3, "least share of photos that the start's gate keeps, of that at the start")
     spread: float = option(0.35, "least spread of poses over the photos, of that over renders at the start")
     teacher_gap: float = option(3.0, "largest gap of teacher and student, in disagreements of views at the start")
     disagreement: float = option(2.5, "largest disagreement of views, of that at the start")
@@ -66,15 +62,7 @@ class Alarms:
 
     def __init__(self, config: AlarmConfig, watch: Watch, net: DualModalityNet):
         self.config, self.watch = config, watch
-        self.first_kept: list[float] = []
-        self.kept: deque[float] = deque(maxlen=KEPT_WINDOW)
         self.best = BestState(0, criterion(watch.start), _weights(net))
-
-    def note_kept(self, share: float) -> None:
-        """The share of photos that a step has learned from."""
-        if len(self.first_kept) < KEPT_WINDOW:
-            self.first_kept.append(share)
-        self.kept.append(share)
 
     def look(self, net: DualModalityNet, teacher: DualModalityNet | None, step: int) -> Readings:
         """Readings after ``step`` steps.
@@ -98,10 +86,9 @@ class Alarms:
     def tripped(self, now: Readings) -> list[str]:
         """A note for each reading that is past its threshold."""
         config, start = self.config, self.watch.start
-        kept, first = _mean(self.kept), _mean(self.first_kept)
         rules = [
             ("share of photos that look like a hand", now.sure_share, config.sure_share, False),
-            ("kept share", kept, config.kept_share * first, False),
+            ("kept share", now.kept_share, config.kept_share * start.kept_share, False),
             ("spread of the poses", now.spread, config.spread * self.watch.render_spread, False),
             ("teacher-student gap", now.teacher_gap, config.teacher_gap * start.disagreement, True),
             ("disagreement of views", now.disagreement, config.disagreement * start.disagreement, True),
@@ -116,22 +103,16 @@ class Alarms:
 
     def state_dict(self) -> dict[str, Any]:
         """What resuming needs."""
-        return {"first_kept": self.first_kept, "kept": list(self.kept), "best": vars(self.best)}
+        return {"best": vars(self.best)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state_dict``."""
-        self.first_kept = list(state["first_kept"])
-        self.kept = deque(state["kept"], maxlen=KEPT_WINDOW)
         self.best = BestState(**state["best"])
 
 
 def criterion(readings: Readings) -> float:
     """Disagreement of the views over the spread of the poses: less is better."""
     return readings.disagreement / max(readings.spread, 1e-6)
-
-
-def _mean(values: Any) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 def _weights(net: DualModalityNet) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ and the side of the hand are the network's own, as in adaptation.
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,8 +15,7 @@ from torch import Tensor
 from distill.doubts import hand_doubt, pose_variance
 from distill.locate import locate_hands
 from distill.photos import TargetPhotos, neighbours
-from distill.pseudo_labels import PseudoLabelConfig
-from distill.registration import correct
+from distill.pseudo_labels import PseudoLabelConfig, PseudoLabels, pseudo_labels
 from distill.report.precision import precision_figure
 from distill.target import TargetBatch, TargetBatches, ViewsConfig
 from distill.weak_views import unsteadiness, view_poses
@@ -33,7 +32,17 @@ from synth.files import open_run_folder, written_atomically
 
 SHARES = np.linspace(0.1, 1.0, 19)
 """Kept shares at which a gate is looked at."""
-FIRST, VOTE = "first pass", "vote"
+FIRST, VOTE, PAPER, CONFIGURED = "first pass", "vote", "Eq. 8", "method.pseudo"
+PLAIN = PseudoLabelConfig(registration=False, angles=False, second_pass=False, gate=False, confidence=False)
+STEPS = {
+    FIRST: PLAIN,
+    "second pass": replace(PLAIN, second_pass=True),
+    "registration": replace(PLAIN, registration=True),
+    "angles": replace(PLAIN, angles=True),
+    PAPER: replace(PLAIN, second_pass=True, registration=True, angles=True),
+    VOTE: replace(PLAIN, vote=True),
+}
+"""Labels as training makes them, with one step on at a time; with all of the paper's in Eq. 8, whose variance is C."""
 
 
 @dataclass
@@ -51,7 +60,7 @@ class LabelPrecisionConfig:
     seed: int = option(0, "seed of the views")
     device: str = option("auto", "auto, cpu or cuda")
     overwrite: bool = option(False, "delete what another run left in out")
-    pseudo: PseudoLabelConfig = option(PseudoLabelConfig(), "shares that the gates keep")
+    pseudo: PseudoLabelConfig = option(PseudoLabelConfig(), "steps of the labels that are measured beside single ones")
 
     def __post_init__(self) -> None:
         check(0 < self.within <= 1, "within", self.within, "above 0 and at most 1")
@@ -138,20 +147,18 @@ def _batch(
     first = net(target.weak)
     fused, _, _ = net.second_pass(target.weak, first)
     views = view_poses(net, target, first, mirrored=False)
-    voted_uv, _, voted_confidence = vote(views.uv, views.depth, views.confidence)
-    passes = (torch.stack([first.joints_uv, fused.joints_uv]), torch.stack([first.joints_depth, fused.joints_depth]))
-    plain = (first.joints_uv, first.joints_depth)
-    poses = {
-        FIRST: first.joints_uv,
-        "second pass": passes[0].mean(0),
-        "registration": correct(*plain, target.focal, angles=False)[0],
-        "angles": correct(*plain, target.focal, lengths=False)[0],
-        VOTE: voted_uv,
-    }
+    _, _, voted_confidence = vote(views.uv, views.depth, views.confidence)
+
+    def labels(config: PseudoLabelConfig) -> PseudoLabels:
+        return pseudo_labels(first, fused, target.focal, config, views=views)
+
+    made = {name: labels(config) for name, config in STEPS.items()}
+    own = replace(pseudo, temporal=False, gate=False, agreement=False, joint_share=1.0)
+    poses = {name: label.joints_uv for name, label in (made | {CONFIGURED: labels(own)}).items()}
     doubt = {
         "hands": -(target.right - 0.5).abs(),
         "confidence": hand_doubt(first.confidence),
-        "spread": pose_variance(*passes, pseudo.depth_weight),
+        "spread": made[PAPER].spread,
         "agreement": pose_variance(views.uv, views.depth, pseudo.depth_weight),
     }
     if target.frames is not None and target.has_frames is not None:
@@ -171,9 +178,8 @@ def _batch(
 def summary(measured: Measured, pseudo: PseudoLabelConfig) -> dict:
     """Precision before and after each step: of corrections over all photos, of gates by the share that they keep."""
     base = measured.right[FIRST]
-    configured = {field.name: getattr(pseudo, field.name) for field in fields(pseudo)}
-    share_of = {"hands": 0.7, "confidence": configured["keep_share"], "spread": configured["keep_share"]}
-    share_of |= {"agreement": configured["agreement_share"], "temporal": configured["temporal_share"]}
+    share_of = {"hands": 0.7, "confidence": pseudo.keep_share, "spread": pseudo.keep_share}
+    share_of |= {"agreement": pseudo.agreement_share, "temporal": pseudo.temporal_share}
     gates = {}
     for name, doubt in measured.doubt.items():
         knows = np.isfinite(doubt)

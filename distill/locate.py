@@ -1,7 +1,7 @@
 """What the start network finds in each photo before adaptation: where the hand is, and which one. No label enters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float
@@ -25,8 +25,16 @@ class LocatedHands:
 
 
 def locate_hands(predictor: Predictor, images: Sequence[np.ndarray]) -> LocatedHands:
-    """Each photo's hand: found from the whole photo, then again from a crop about it; the surer of the two stays."""
-    photos = [images[i] for i in range(len(images))]
+    """Each photo's hand: found from the whole photo, then again from a crop about it; the surer of the two stays.
+
+    As many photos as make a batch are in memory at a time.
+    """
+    count, step = len(images), predictor.batch_size
+    parts = [_located(predictor, [images[i] for i in range(k, min(k + step, count))]) for k in range(0, count, step)]
+    return LocatedHands(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(LocatedHands)))
+
+
+def _located(predictor: Predictor, photos: list[np.ndarray]) -> LocatedHands:
     whole = [window_boxes(photo.shape[1::-1], (1.0,), predictor.crop_margin) for photo in photos]
     first = predictor.predict(photos, np.concatenate(whole))
     second = predictor.predict(photos, _boxes(first))

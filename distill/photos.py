@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Int
 from torch.utils.data import ConcatDataset, Subset
 
+from dualmod.data.images import Frame
 from dualmod.data.real import open_target
+from dualmod.data.video import VideoFrame
 
 PHOTO, SET = BALANCES = ("photo", "set")
 
@@ -56,19 +58,23 @@ def open_photos(target: str, root: str) -> TargetPhotos:
     parts = [open_target(part.strip(), root=root) for part in target.split(",")]
     images = ConcatDataset(parts)  # type: ignore[arg-type]
     sets = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    return TargetPhotos(images, sets, neighbours([path for part in parts for path in part.paths]))  # type: ignore[arg-type]
+    return TargetPhotos(images, sets, neighbours([image for part in parts for image in part.paths]))  # type: ignore[arg-type]
 
 
-def neighbours(paths: Sequence[Path]) -> Int[np.ndarray, "photos 2"]:
-    """Rows of the frame before and after: files of one folder whose names differ by 1 in the number they end in."""
-    rows = {key: row for row, key in enumerate(map(_frame, paths)) if key is not None}
-    found = np.full((len(paths), 2), -1)
+def neighbours(images: Sequence[Path | Frame]) -> Int[np.ndarray, "photos 2"]:
+    """Rows of the frame before and after: frames of a video, or files of one folder whose names end in a number."""
+    rows = {key: row for row, key in enumerate(map(_frame, images)) if key is not None}
+    found = np.full((len(images), 2), -1)
     for (place, number), row in rows.items():
         found[row] = [rows.get((place, number + step), -1) for step in (-1, 1)]
     return found
 
 
-def _frame(path: Path) -> tuple[str, int] | None:
-    """Everything but the last number of a file's name, and that number."""
-    match = re.fullmatch(r"(.*?)(\d+)", path.stem)
-    return (str(path.with_name(match[1] + path.suffix)), int(match[2])) if match else None
+def _frame(image: Path | Frame) -> tuple[str, int] | None:
+    """The video that an image is of, and its number: of a file, everything but the number that its name ends in."""
+    if isinstance(image, VideoFrame):
+        return str(image.video.path), image.index
+    if not isinstance(image, Path):
+        return None
+    match = re.fullmatch(r"(.*?)(\d+)", image.stem)
+    return (str(image.with_name(match[1] + image.suffix)), int(match[2])) if match else None

@@ -165,7 +165,7 @@ def pseudo_labels(
     inside = ((label_uv >= 0) & (label_uv <= 1)).all(-1)
     weight = joint_weight(confidence) if config.confidence else torch.ones_like(label_depth)
     if config.confidence:
-        report["kept_by_joint_weights"] = (weight / 2).mean().item()
+        report["kept_by_joint_weights"] = _effective_share(weight)
     if config.joint_share < 1:
         confident, _ = gates["joints"](-confidence.flatten())
         report["kept_by_joints"] = _share(confident)
@@ -205,6 +205,11 @@ def _change(step: str, before: Tensor, after: Tensor) -> dict[str, float]:
 
 def _share(kept: Tensor) -> float:
     return kept.double().mean().item()
+
+
+def _effective_share(weight: Tensor) -> float:
+    """How many joints of equal weight the weights are worth (Kish's effective sample size), over their number."""
+    return (weight.sum() ** 2 / (weight.numel() * weight.square().sum().clamp_min(1e-12))).item()
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

@@ -21,6 +21,8 @@ from synth.conventions import BONES
 
 SURE_QUANTILE = 0.02
 """A photo counts as a hand when the network is surer of it than of this share of the renders."""
+KEPT_QUANTILE = 0.7
+"""Share of the photos that a gate at the start would keep."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Readings:
 
     Attributes:
         sure_share: Share of the photos whose confidence is above ``SURE_QUANTILE`` of the start network's on renders.
+        kept_share: Share of the photos that are less in doubt than ``KEPT_QUANTILE`` of them were at the start. The
+            gates of the methods keep a share of what they saw lately, which stays the same when all become worse.
         spread: Standard deviation of the poses over the photos in units of their size: near 0 when all are alike.
         disagreement: Mean distance of the joints between two weak views, in crop sides.
         teacher_gap: Mean distance of the joints between teacher and student, in crop sides; 0 without a teacher.
@@ -37,6 +41,7 @@ class Readings:
     """
 
     sure_share: float
+    kept_share: float
     spread: float
     disagreement: float
     teacher_gap: float
@@ -58,7 +63,9 @@ class Watch:
             on_renders = net(renders)
             self.least_confidence = (-hand_doubt(on_renders.confidence)).quantile(SURE_QUANTILE).item()
             self.render_spread = pose_spread(on_renders.joints_uv)
-            self.start_bones = bone_lengths(net(self.photos.weak), self.photos.focal)
+            on_photos = net(self.photos.weak)
+            self.most_doubt = hand_doubt(on_photos.confidence).quantile(KEPT_QUANTILE).item()
+            self.start_bones = bone_lengths(on_photos, self.photos.focal)
         self.start = self(net, None)
 
     @torch.no_grad()
@@ -72,8 +79,10 @@ class Watch:
         # photos are mirrored as the start network saw them: back to how they are
         right = torch.where(photos.right < 0.5, 1 - right_probability(seen, flipped), right_probability(seen, flipped))
         bones = bone_lengths(seen, photos.focal)
+        doubt = hand_doubt(seen.confidence)
         return Readings(
-            sure_share=(-hand_doubt(seen.confidence) >= self.least_confidence).double().mean().item(),
+            sure_share=(-doubt >= self.least_confidence).double().mean().item(),
+            kept_share=(doubt <= self.most_doubt).double().mean().item(),
             spread=pose_spread(seen.joints_uv),
             disagreement=_distance(views.uv[1], seen.joints_uv),
             teacher_gap=_distance(taught, seen.joints_uv),

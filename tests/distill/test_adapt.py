@@ -15,9 +15,11 @@ from distill.alarms import AlarmConfig, CollapseError
 from distill.methods import Setting, options_class
 from distill.methods.control import Options as Control
 from distill.methods.self_distillation import Options as SelfDistillation
+from distill.pseudo_labels import PseudoLabelConfig
 from dualmod.checkpoint import load_network, read_notes, save_network
 from dualmod.data.real import ANNOTATIONS
 from synth.config import compose_config
+from tests.dualmod.test_predict_video import written_video
 
 METHODS = sorted(file.stem for file in (Path(__file__).parents[2] / "configs/adapt/method").glob("*.yaml"))
 
@@ -151,6 +153,15 @@ def test_several_targets_are_read_in_order_and_balanced(start, tiny_data, photos
         for b in ("photo", "set")
     )
     assert any(not torch.equal(by_photo[name], by_set[name]) for name in by_photo)
+
+
+def test_a_video_is_a_target_whose_frames_agree_in_time(start, tiny_data, tmp_path):
+    rng = np.random.default_rng(0)
+    clip = written_video(tmp_path / "clip.mp4", rng.integers(0, 255, (6, 80, 96, 3), dtype=np.uint8))
+    method = SelfDistillation(pseudo=PseudoLabelConfig(temporal=True))
+    model = adapt(config(start, tiny_data, clip, tmp_path / "a", method=method))
+    row = json.loads((tmp_path / "a" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert 0 <= row["kept_by_temporal"] <= 1 and read_notes(model)["photos"] == 6
 
 
 def test_a_video_step_needs_numbered_neighbours(start, tiny_data, photos, tmp_path):

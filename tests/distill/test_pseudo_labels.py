@@ -63,8 +63,7 @@ def test_each_step_can_be_switched_off() -> None:
     off = {"registration": False, "angles": False, "gate": False}
     bare = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig(**off, second_pass=False))
     torch.testing.assert_close(bare.joints_uv, first.joints_uv)
-    wanted = {"kept_share": 1.0, "spread": 0.0, "kept_by_joint_weights": 0.5}
-    assert bare.kept.all() and bare.report == wanted
+    assert bare.kept.all() and bare.report == {"kept_share": 1.0, "spread": 0.0, "kept_by_joint_weights": 1.0}
     two = pseudo_labels(first, fused, FOCAL, PseudoLabelConfig(**off))
     torch.testing.assert_close(two.joints_uv, (first.joints_uv + fused.joints_uv) / 2)
     assert two.report["moved_by_second_pass"] > 0 and "moved_by_correction" not in two.report
@@ -158,6 +157,15 @@ def test_sure_joints_weigh_more_up_to_twice_the_mean() -> None:
     assert weight[0, 4].item() == 2.0
     even = PseudoLabelConfig(registration=False, angles=False, confidence=False)
     assert (pseudo_labels(sure, sure, FOCAL, even).joint_weight == 1).all()
+
+
+def test_weights_report_how_many_equal_joints_they_are_worth() -> None:
+    """Half of the joints with three times the weight of the others: (n + 3n)^2 / (2n (n + 9n)) is four fifths."""
+    first = replace(prediction(0), confidence=torch.full((6, 21), 0.1))
+    first.confidence[:3] = 0.3
+    config = PseudoLabelConfig(registration=False, angles=False, second_pass=False, gate=False)
+    report = pseudo_labels(first, None, FOCAL, config).report
+    assert report["kept_by_joint_weights"] == pytest.approx(0.8)
 
 
 def test_views_that_disagree_are_left_out_and_their_vote_can_be_the_label() -> None:

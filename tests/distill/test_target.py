@@ -11,6 +11,7 @@ from distill.photos import SET, TargetPhotos, neighbours
 from distill.target import TargetBatch, TargetBatches, ViewsConfig
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.texture import TextureConfig
+from dualmod.data.video import Video, VideoFrame
 
 SIDE = 64
 
@@ -114,6 +115,13 @@ def test_neighbours_are_numbered_files_of_one_folder():
     names = ["a/f_01.png", "a/f_02.png", "a/f_03.png", "b/f_04.png", "a/g_04.png", "a/f_07.png", "a/cat.png"]
     found = neighbours([Path(name) for name in names])
     assert found.tolist() == [[-1, 1], [0, 2], [1, -1], [-1, -1], [-1, -1], [-1, -1], [-1, -1]]
+
+
+def test_neighbours_of_a_videos_frames_are_those_of_the_same_video():
+    first, second = Video(Path("a.mp4")), Video(Path("b.mp4"))
+    frames = [VideoFrame(first, 0), VideoFrame(first, 1), VideoFrame(second, 2), VideoFrame(first, 2)]
+    assert neighbours(frames).tolist() == [[-1, 1], [0, 3], [-1, -1], [1, -1]]
+    assert neighbours([*frames, Path("a_3.png"), Path("a_4.png")]).tolist()[4:] == [[-1, 5], [4, -1]]
 
 
 def test_sets_are_balanced_on_demand():
