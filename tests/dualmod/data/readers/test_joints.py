@@ -106,12 +106,25 @@ def test_dexycb_leaves_out_frames_without_a_hand(opened):
     labelled = reader.labelled("s0_val")
     assert len(labelled) == 2 * 20 * 8 and len(reader.images("s0_val")) == 2 * 20 * 9
     assert labelled.handedness == (RIGHT,) * 160 + (LEFT,) * 160
-    assert labelled.files[0] == "20200709-weiy/2020_000004/836212060125/color_000000.jpg"
+    assert labelled.files[0] == "20200709-subject-01/2020_000004/836212060125/color_000000.jpg"
     assert_hand(labelled, 0)
     np.testing.assert_allclose(labelled.joints_px[0], HAND_PX, atol=1e-4)
-    (reader.path / "20200709-weiy" / "2020_000000").rmdir()
-    with pytest.raises(FileNotFoundError, match="20200709-weiy has 99 of 100 sequences"):
+    (reader.path / "20200709-subject-01" / "2020_000000").rmdir()
+    with pytest.raises(FileNotFoundError, match="20200709-subject-01 has 99 of 100 sequences"):
         reader.labelled("s0_val")
+
+
+def test_dexycb_knows_a_person_by_the_date(opened):
+    """Names of the first releases are read too, and a missing folder is named as the current one has it."""
+    reader = opened("dexycb")
+    old = reader.path / "20200709-weiy"
+    (reader.path / "20200709-subject-01").rename(old)
+    labelled = reader.labelled("s0_val")
+    assert labelled.files[0] == "20200709-weiy/2020_000004/836212060125/color_000000.jpg" and len(labelled) == 320
+    assert reader.images("s0_val")[0].is_relative_to(old)
+    (reader.path / "20200813-subject-02").rename(reader.path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match=r"20200813-subject-02; unpack 20200813-subject-02\.tar\.gz of https://dex"):
+        reader.images("s0_val")
 
 
 def test_dexycbs_setups():

@@ -156,7 +156,7 @@ def dexycb(root: Path) -> list[str]:
         content = io.BytesIO()
         np.savez(content, joint_3d=joints.astype(np.float32))
         npz[frame] = content.getvalue()
-    for subject, side in (("20200709-weiy", "right"), ("20200813-ceppner", "left")):
+    for subject, side in (("20200709-subject-01", "right"), ("20200813-subject-02", "left")):
         for place in range(100):
             sequence = root / subject / f"2020_{place:06d}"
             sequence.mkdir(parents=True)
