@@ -123,7 +123,9 @@ def test_dexycb_knows_a_person_by_the_date(opened):
     assert labelled.files[0] == "20200709-weiy/2020_000004/836212060125/color_000000.jpg" and len(labelled) == 320
     assert reader.images("s0_val")[0].is_relative_to(old)
     (reader.path / "20200813-subject-02").rename(reader.path / "elsewhere")
-    with pytest.raises(FileNotFoundError, match=r"20200813-subject-02; unpack 20200813-subject-02\.tar\.gz of https://dex"):
+    with pytest.raises(
+        FileNotFoundError, match=r"20200813-subject-02; unpack 20200813-subject-02\.tar\.gz of https://dex"
+    ):
         reader.images("s0_val")
 
 
@@ -158,6 +160,13 @@ def test_interhand_of_the_first_release(opened):
     reader = opened("interhand")
     (reader.path / "annotations" / "test").rename(reader.path / "annotations" / "all")
     assert reader.labelled("test").handedness == (RIGHT, LEFT)
+    (reader.path / "annotations" / "val").rename(reader.path / "annotations" / "machine_annot")
+    assert reader.labelled("val").handedness == (RIGHT, LEFT)
+
+
+def test_interhand_leaves_sequences_of_two_hands_out_of_a_target(opened):
+    sequences = {path.parts[-3] for path in opened("interhand").images("adapt")}
+    assert sequences == {"ROM03_RT_No_Occlusion", "ROM03_LT_No_Occlusion"}
 
 
 def test_onehand10k(opened):
