@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dualmod.data.readers import h3d
 from dualmod.data.readers.dexycb import split_indices
 from dualmod.data.readers.h3d import split_of
 from synth.conventions import LEFT, RIGHT, UNKNOWN
@@ -70,6 +71,9 @@ def test_h3d_is_scaled_to_a_bone_of_40_mm(opened):
     test, train = (set(reader.images(split)) for split in ("test", "adapt"))
     assert len(test | train) == 20 and not test & train
     assert {reader.path / f for f in labelled.files} < test
+    # only the label file says which images show an object, so a target has them, and the reader says so
+    assert any(path.stem == "hand_0" for path in train)
+    assert "all images of its\n  split, those with an object too" in h3d.__doc__
     # the split of an image must never change
     assert [split_of(f"part1/{k}.jpg") for k in range(8)] == H3D_SPLITS
 
