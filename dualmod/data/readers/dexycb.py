@@ -3,9 +3,11 @@
 Source: ``dex_ycb_toolkit/dex_ycb.py``, ``hpe_eval.py`` and ``examples/visualize_pose.py`` of
 github.com/NVlabs/dex-ycb-toolkit.
 
-    20200709-weiy/20200709_141754/836212060125/color_000000.jpg  .../labels_000000.npz  20200709-weiy/.../meta.yml
+    20200709-subject-01/20200709_141754/meta.yml
+    20200709-subject-01/20200709_141754/836212060125/color_000000.jpg  .../labels_000000.npz
     calibration/intrinsics/836212060125_640x480.yml
 
+- A person's folder is known by its date, as first releases had names of people after it (the toolkit of that time).
 - Joints: ``joint_3d`` (1 x 21 x 3) of MANO as manopth gives them, so our own order; fingertips are manopth's vertices.
   Frames whose joints are all -1 have no hand and are left out, as the toolkit does.
 - Units: metres, frame of the colour camera; K from ``fx, fy, ppx, ppy`` under ``color``.
@@ -31,9 +33,10 @@ from synth.conventions import LEFT, NUM_JOINTS, RIGHT
 from synth.hand import to_ours
 
 SUBJECTS = (
-    "20200709-weiy", "20200813-ceppner", "20200820-amousavian", "20200903-ynarang", "20200908-yux",
-    "20200918-ftozetoramos", "20200928-ahanda", "20201002-dieterf", "20201015-ychao", "20201022-lmanuelli",
+    "20200709-subject-01", "20200813-subject-02", "20200820-subject-03", "20200903-subject-04", "20200908-subject-05",
+    "20200918-subject-06", "20200928-subject-07", "20201002-subject-08", "20201015-subject-09", "20201022-subject-10",
 )  # fmt: skip
+"""People's folders in the current release; each has a date of its own."""
 SERIALS = (
     "836212060125", "839512060362", "840412060917", "841412060263",
     "932122060857", "932122060861", "932122061900", "932122062010",
@@ -76,15 +79,26 @@ class Layout(Reader):
         setup, _, part = self.native(split).partition("_")
         subjects, serials, places = split_indices(setup, part)
         for subject in (SUBJECTS[i] for i in subjects):
-            found = sorted(p.name for p in self.require(subject).iterdir() if p.is_dir())
+            folder = self._person(subject)
+            found = sorted(p.name for p in (self.path / folder).iterdir() if p.is_dir())
             if len(found) != NUM_SEQUENCES:
                 raise FileNotFoundError(
-                    f"{self.entry}: {subject} has {len(found)} of {NUM_SEQUENCES} sequences, and their order makes the "
+                    f"{self.entry}: {folder} has {len(found)} of {NUM_SEQUENCES} sequences, and their order makes the "
                     f"splits; download it again from {self.page}"
                 )
             for place in places:
                 for serial in serials:
-                    yield f"{subject}/{found[place]}", SERIALS[serial]
+                    yield f"{folder}/{found[place]}", SERIALS[serial]
+
+    def _person(self, subject: str) -> str:
+        """The folder of a person, whatever stands after the date."""
+        date, _, _ = subject.partition("-")
+        found = sorted(p.name for p in self.path.glob(f"{date}-*") if p.is_dir())
+        if not found:
+            raise FileNotFoundError(
+                f"{self.entry} lacks the folder {subject}; unpack {subject}.tar.gz of {self.page} there"
+            )
+        return subject if subject in found else found[0]
 
     def _frames(self, folder: str) -> list[Path]:
         return self.image_files(folder, "color_*.jpg")

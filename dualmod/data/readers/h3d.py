@@ -10,11 +10,14 @@ Source: ``tllib/vision/datasets/keypoint_detection/hand_3d_studio.py`` of github
 - Units: not documented; ``tllib`` divides the scale out, SemiHand sets a reference bone to 40 mm. So do we, with the
   middle finger's first bone: 3D errors are those of a hand of that size.
 - Handedness: not documented; unknown. No pose parameters.
-- Splits: images without an object, as in the papers. ``tllib`` draws its test images from the label file with a seed,
-  which a target may not open, so the split here is our own: by a checksum of the image's path, a fifth to test on.
+- Splits: ``tllib`` draws its test images from the label file with a seed, which a target may not open, so the split
+  here is our own: by a checksum of the image's path, a fifth to test on.
+- Objects: labels are of images without one (``without_object``), as in the papers. A target takes all images of its
+  split, those with an object too, as only the label file tells them apart; RegDA adapts to those without.
 
-Not confirmed: that all of ``keypoint3d`` is in the camera frame of ``intrinsic_matrix`` with z forward (``tllib`` takes
-its third number for the depth); the layout of the original release, whose loader is not public.
+Not confirmed: that no part of an image's path tells whether it shows an object; that all of ``keypoint3d`` is in the
+camera frame of ``intrinsic_matrix`` with z forward (``tllib`` takes its third number for the depth); the layout of the
+original release, whose loader is not public.
 """
 
 import zlib

@@ -1,21 +1,24 @@
 """HO-3D (Hampali et al., CVPR 2020), versions 2 and 3.
 
-Source: ``vis_HO3D.py``, ``utils/vis_utils.py``, ``eval.py`` and the readme of github.com/shreyashampali/ho3d.
+Source: ``vis_HO3D.py``, ``setup_mano.py``, ``utils/vis_utils.py``, ``eval.py`` and the readme of
+github.com/shreyashampali/ho3d; loaders of others for ``evaluation_xyz.json``.
 
     train/MC1/rgb/0000.png (v3: .jpg)  train/MC1/meta/0000.pkl  train.txt
     evaluation/SM1/rgb/0000.png (.jpg)  evaluation/SM1/meta/0000.pkl  evaluation.txt  evaluation_xyz.json
 
-- Joints: 21 of MANO in MANO's order with the fingertips appended (the viewer's permutation is ours).
+- Joints: 21 of MANO in MANO's order with the fingertips appended (the viewer's permutation is ours); the viewer takes
+  vertices 744, 333, 444, 555 and 672 for the tips of thumb to little finger.
 - Units: metres, in an OpenGL frame (y up, z backward), which becomes x, -y, -z; ``camMat`` projects.
 - Handedness: right hands alone (readme).
 - Splits: ``train.txt`` and ``evaluation.txt`` list the frames as SEQUENCE/FRAME. In the evaluation split a frame's
   pickle holds ``camMat``, the root joint and the hand's box; its joints are in ``evaluation_xyz.json``, one entry for
-  each line of the list, which the authors released years after the images. A target takes all frames of the folders.
+  each line of the list, which the authors released years after the images. It has MANO's order and the OpenGL frame,
+  as the challenge asks of predictions and as loaders of others take it. A target takes all frames of the folders.
 - The pickles are read without running anything in them. Pose parameters (``handPose``: full axis-angle relative to the
   flat hand, no mean to add) are not read.
 
-Not confirmed: the order and the frame of ``evaluation_xyz.json``, taken as those that the challenge asks of predictions
-(MANO's order, OpenGL); which vertices are the fingertips; whether pixel (0, 0) has its centre at 0 (taken) or at 0.5.
+Not confirmed: that the stored joints have the viewer's fingertips; whether pixel (0, 0) has its centre at 0 (taken) or
+at 0.5.
 """
 
 from collections.abc import Iterator

@@ -1,18 +1,22 @@
 """InterHand2.6M (Moon et al., ECCV 2020), its single hands.
 
-Source: ``data/InterHand2.6M/dataset.py`` and the readme of github.com/facebookresearch/InterHand2.6M; the folder of
-each split is that of release 1.0, ``annotations/all`` that of the first one.
+Source: ``data/InterHand2.6M/dataset.py``, ``tool/MANO_render/render.py`` and the readme of
+github.com/facebookresearch/InterHand2.6M, and the dataset's page. The folder of each split is that of release 1.0; the
+first release has ``annotations/all``, and the split ``val`` in ``annotations/machine_annot`` alone.
 
     images/test/Capture0/ROM03_RT_No_Occlusion/cam400262/image15012.jpg
-    annotations/test/InterHand2.6M_test_data.json  ..._camera.json  ..._joint_3d.json   (or annotations/all/...)
+    annotations/test/InterHand2.6M_test_data.json  ..._camera.json  ..._joint_3d.json
 
 - Joints: 42 in world coordinates, the right hand first; each finger from tip to base, thumb to little finger, the wrist
-  last. Keypoints triangulated from several views; fingertips lie on the surface.
+  last (``skeleton.txt``). Keypoints triangulated from several views; fingertips lie on the surface.
 - Units: millimetres; camera frame ``camrot (world - campos)``, K from ``focal`` and ``princpt``.
 - Handedness: ``hand_type`` of the image; those of interacting hands are left out of the labels.
 - Splits: ``train``, ``val``, ``test``. Joints that ``joint_valid`` does not mark do not count in 2D, and a hand with
-  any of them has no 3D labels here. Pose parameters (MANO fits, world frame) are not read.
-- A target takes all images of its split but those whose sequence is named after two hands (``2_Hand``, ``_dh_``).
+  any of them has no 3D labels here.
+- Pose parameters (``*_MANO_NeuralAnnot.json``: axis-angle in the world frame, less MANO's mean pose, which has to be
+  added: ``flat_hand_mean=False``) are not read.
+- A target takes all images of its split but those whose sequence is named after two hands (``2_Hand``,
+  ``Interaction``, ``_dh_``).
 
 Not confirmed: that these names mark all sequences of two hands; whether pixel (0, 0) has its centre at 0 (taken).
 """
@@ -28,7 +32,9 @@ from synth.conventions import LEFT, NUM_JOINTS, RIGHT
 from synth.hand import to_ours
 
 HANDS = {RIGHT: slice(0, NUM_JOINTS), LEFT: slice(NUM_JOINTS, 2 * NUM_JOINTS)}
-TWO_HANDS = ("2_Hand", "_dh_")
+TWO_HANDS = ("2_Hand", "Interaction", "_dh_")
+FIRST_RELEASE = ("all", "machine_annot")
+"""Folders of annotations of the first release, the fuller one first."""
 
 
 class Layout(Reader):
@@ -45,8 +51,7 @@ class Layout(Reader):
 
     def labels(self, split: str) -> Iterator[HandLabel]:
         native = self.native(split)
-        folder = native if (self.path / "annotations" / native).is_dir() else "all"
-        file = f"annotations/{folder}/InterHand2.6M_{native}_{{}}.json"
+        file = f"annotations/{self._folder(native)}/InterHand2.6M_{native}_{{}}.json"
         data, cameras, joints = (self.read_json(file.format(part)) for part in ("data", "camera", "joint_3d"))
         try:
             images = {image["id"]: image for image in data["images"]}
@@ -58,6 +63,13 @@ class Layout(Reader):
                     yield self._label(f"images/{native}/{image['file_name']}", annotation, world, camera)
         except (KeyError, TypeError) as error:
             raise self.damaged(file.format("*"), f"no entry {error}") from error
+
+    def _folder(self, native: str) -> str:
+        """Where the annotations of a split are: in its own folder, or in one of the first release."""
+        for folder in (native, *FIRST_RELEASE):
+            if (self.path / "annotations" / folder / f"InterHand2.6M_{native}_data.json").is_file():
+                return folder
+        return native
 
     def _label(self, image: str, annotation: dict[str, Any], world: Any, camera: dict[str, Any]) -> HandLabel:
         file = "annotations"

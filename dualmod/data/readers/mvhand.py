@@ -1,6 +1,6 @@
 """MVHand, the multi-view RGB-D hand dataset of Yu et al. (BMVC 2021).
 
-Source: the readme, ``toolkits/toolkit.py`` and ``toolkits/globalCamera/camera.py`` of
+Source: the readme, ``toolkits/toolkit.py``, ``toolkits/manolayer.py`` and ``toolkits/globalCamera/camera.py`` of
 github.com/ShichengChen/multiviewDataset.
 
     7-14-1-2/rgb/00000_0.jpg ... 00000_3.jpg  7-14-1-2/calib.pkl  7-14-1-2/mlresults/7-14-1-2-joints.npy
@@ -10,8 +10,10 @@ github.com/ShichengChen/multiviewDataset.
   from the base. In view v a point is ``inv(calib[serial of v]) @ point``, serials in ascending order.
 - Units: millimetres; intrinsics of the four cameras stand in the toolkit. The toolkit cuts joints to whole
   millimetres, we do not.
-- Handedness: right, as the MANO model that was fitted. Pose parameters are not read. ``calib.pkl`` is read without
-  running anything in it; it holds camera poses and no label, but a target does not open it either.
+- Handedness: right, as the MANO model that was fitted to the joints.
+- Pose parameters (``*manoParam.pkl``: full axis-angle; the toolkit adds no mean pose to it) are not read.
+- ``calib.pkl`` is read without running anything in it; it holds camera poses and no label, but a target does not open
+  it either.
 - Splits: the papers use half of the 84,000 images each and do not say which. Ours: the first two of the four recordings
   to adapt on, the other two (other people) to test on.
 

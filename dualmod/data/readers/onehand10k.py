@@ -1,17 +1,18 @@
 """OneHand10K (Wang et al., IEEE TCSVT 2018).
 
-Source: no official loader is public. The layout is that of two loaders of others that read the original release, and
-MMPose's ``dataset_info`` for the order of the joints.
+Source: no official loader is public. The layout is that of two loaders of others that read the original release; one of
+them lists the joints, and MMPose's conversion (``dataset_info``, test file) has the same order.
 
     Train/source/0001.jpg  Train/mask/0001.png  Train/label_joint.txt  Test/source/...  Test/label_joint.txt
 
 - A line of ``label_joint.txt``: image, width, height, number of hands, then x, y of 21 joints, separated by commas; -1
   where a joint cannot be seen. MMPose's conversion of it to COCO's format is for the reader ``coco``.
-- Joints: wrist, then thumb to little finger, each from the base (our order), marked by people in 2D.
+- Joints: wrist (that loader says palm), then thumb to little finger, each from the base (our order), marked in 2D by
+  people.
 - Handedness: not labelled; unknown. Pixels of the stored image; no camera, no 3D, no pose parameters.
 - Splits: ``Train`` (10,000 images) and ``Test`` (1,703).
 
-Not confirmed: that the original text has the order that MMPose's conversion has; the pixel's centre (taken: 0).
+Not confirmed by its authors: the order of the joints; the pixel's centre (taken: 0).
 """
 
 from collections.abc import Iterator

@@ -41,6 +41,13 @@ def test_each_reader_has_a_layout_here_and_a_docstring_that_says_what_a_user_mus
         assert any(unit in module.__doc__ for unit in ("metres", "millimetres", "Pixels of", "40 mm", "pixel centres"))
 
 
+@pytest.mark.parametrize("name", ["dexycb", "freihand", "ho3d", "interhand", "mvhand"])
+def test_where_a_set_has_poses_of_mano_its_reader_says_what_their_mean_is(name):
+    documented = __import__(f"dualmod.data.readers.{name}", fromlist=["Layout"]).__doc__
+    sentence = documented[documented.index("Pose parameters") :].split("are not read")[0]
+    assert "mean" in sentence and len(sentence) < 250
+
+
 @pytest.mark.parametrize("name", LABELLED)
 def test_labels_are_complete_and_agree_with_each_other(opened, name):
     reader = opened(name)

@@ -1,12 +1,25 @@
 """Each reader's joints against numbers worked out by hand: order, units, frames, handedness, boxes, splits."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from dualmod.data.readers import coco, h3d
 from dualmod.data.readers.dexycb import split_indices
 from dualmod.data.readers.h3d import split_of
-from synth.conventions import LEFT, RIGHT, UNKNOWN
-from tests.dualmod.data.readers.written import HAND_M, HAND_PX, K, write_json
+from synth.conventions import JOINT_NAMES, LEFT, RIGHT, UNKNOWN
+from tests.dualmod.data.readers.written import (
+    HAND_M,
+    HAND_PX,
+    INTERHAND_ORDER,
+    RHD_ORDER,
+    STB_ORDER,
+    K,
+    image,
+    ordered,
+    write_json,
+)
 
 
 def assert_hand(labelled, row: int, *, moved_m=(0, 0, 0)) -> None:
@@ -70,6 +83,9 @@ def test_h3d_is_scaled_to_a_bone_of_40_mm(opened):
     test, train = (set(reader.images(split)) for split in ("test", "adapt"))
     assert len(test | train) == 20 and not test & train
     assert {reader.path / f for f in labelled.files} < test
+    # only the label file says which images show an object, so a target has them, and the reader says so
+    assert any(path.stem == "hand_0" for path in train)
+    assert "all images of its\n  split, those with an object too" in h3d.__doc__
     # the split of an image must never change
     assert [split_of(f"part1/{k}.jpg") for k in range(8)] == H3D_SPLITS
 
@@ -106,12 +122,27 @@ def test_dexycb_leaves_out_frames_without_a_hand(opened):
     labelled = reader.labelled("s0_val")
     assert len(labelled) == 2 * 20 * 8 and len(reader.images("s0_val")) == 2 * 20 * 9
     assert labelled.handedness == (RIGHT,) * 160 + (LEFT,) * 160
-    assert labelled.files[0] == "20200709-weiy/2020_000004/836212060125/color_000000.jpg"
+    assert labelled.files[0] == "20200709-subject-01/2020_000004/836212060125/color_000000.jpg"
     assert_hand(labelled, 0)
     np.testing.assert_allclose(labelled.joints_px[0], HAND_PX, atol=1e-4)
-    (reader.path / "20200709-weiy" / "2020_000000").rmdir()
-    with pytest.raises(FileNotFoundError, match="20200709-weiy has 99 of 100 sequences"):
+    (reader.path / "20200709-subject-01" / "2020_000000").rmdir()
+    with pytest.raises(FileNotFoundError, match="20200709-subject-01 has 99 of 100 sequences"):
         reader.labelled("s0_val")
+
+
+def test_dexycb_knows_a_person_by_the_date(opened):
+    """Names of the first releases are read too, and a missing folder is named as the current one has it."""
+    reader = opened("dexycb")
+    old = reader.path / "20200709-weiy"
+    (reader.path / "20200709-subject-01").rename(old)
+    labelled = reader.labelled("s0_val")
+    assert labelled.files[0] == "20200709-weiy/2020_000004/836212060125/color_000000.jpg" and len(labelled) == 320
+    assert reader.images("s0_val")[0].is_relative_to(old)
+    (reader.path / "20200813-subject-02").rename(reader.path / "elsewhere")
+    with pytest.raises(
+        FileNotFoundError, match=r"20200813-subject-02; unpack 20200813-subject-02\.tar\.gz of https://dex"
+    ):
+        reader.images("s0_val")
 
 
 def test_dexycbs_setups():
@@ -145,6 +176,13 @@ def test_interhand_of_the_first_release(opened):
     reader = opened("interhand")
     (reader.path / "annotations" / "test").rename(reader.path / "annotations" / "all")
     assert reader.labelled("test").handedness == (RIGHT, LEFT)
+    (reader.path / "annotations" / "val").rename(reader.path / "annotations" / "machine_annot")
+    assert reader.labelled("val").handedness == (RIGHT, LEFT)
+
+
+def test_interhand_leaves_sequences_of_two_hands_out_of_a_target(opened):
+    sequences = {path.parts[-3] for path in opened("interhand").images("adapt")}
+    assert sequences == {"ROM03_RT_No_Occlusion", "ROM03_LT_No_Occlusion"}
 
 
 def test_onehand10k(opened):
@@ -183,17 +221,76 @@ def test_coco_of_one_file_with_paths_below_the_folder(opened):
         "annotations": [{"id": 1, "image_id": 7, "keypoints": points, "bbox": [0, 0, 0, 0]}],
     }
     write_json(reader.path / "annotations" / "onehand10k_test.json", content)
-    from dualmod.data.readers.coco import Layout
-
-    labelled = Layout(reader.path).labelled("test")
+    image(reader.path / "Train" / "mask" / "0.png")
+    assert {path.parent.name for path in coco.Layout(reader.path).images("adapt")} == {"source"}
+    labelled = coco.Layout(reader.path).labelled("test")
     assert labelled.files == ("Test/source/0.jpg",) and labelled.handedness == (UNKNOWN,)
     np.testing.assert_allclose(labelled.boxes_px, [[10, 0, 50, 20]])
     write_json(reader.path / "annotations" / "onehand10k_train.json", content)
     write_json(reader.path / "annotations" / "onehand10k_test.json", {"images": []})
     with pytest.raises(ValueError, match=r"onehand10k_test\.json is not as expected \(no entry 'annotations'\)"):
-        Layout(reader.path).labelled("test")
+        coco.Layout(reader.path).labelled("test")
     with pytest.raises(FileNotFoundError, match="no file in annotations for split=val but"):
-        Layout(reader.path).labelled("val")
+        coco.Layout(reader.path).labelled("val")
+
+
+def mmpose_rhd(root: Path, *, description: str, order: list[str], names: list[str], hands: int = 1) -> coco.Layout:
+    """MMPose's conversion of RHD, as its test file shows it, of hands whose bones shorten towards the tips."""
+    steps = np.array([0, 5, 8, 10])
+    points = np.array([(30, 47), *((10 * finger + 5, 35 - step) for finger in range(5) for step in steps)], float)
+    joints_m = np.concatenate([(points - K[:2, 2]) / 100, np.ones((21, 1))], 1)
+    keypoints = np.concatenate([points, np.ones((21, 1))], 1)
+    content = {
+        "info": {"description": description},
+        "images": [{"id": 7, "file_name": "evaluation/color/00007.png",
+                    "cam_param": {"focal": [100, 100], "princpt": [10, 20]}}],
+        "annotations": [{"id": k, "image_id": 7, "category_id": 1, "bbox": [5, 25, 40, 22], "hand_type": "left",
+                         "keypoints": ordered(keypoints, order).tolist(),
+                         "joint_cam": (1000 * ordered(joints_m, order)).tolist()} for k in range(hands)],
+        "categories": [{"id": 1, "name": "hand", "keypoints": names}],
+    }  # fmt: skip
+    write_json(root / "annotations" / "rhd_test.json", content)
+    for folder in ("color", "depth", "mask"):
+        image(root / "evaluation" / folder / "00007.png")
+    return coco.Layout(root)
+
+
+NUMBERED = ["wrist", *(f"{finger}{k}" for finger in ("thumb", "forefinger", "middle_finger", "ring_finger",
+                                                     "pinky_finger") for k in range(1, 5))]  # fmt: skip
+
+
+def test_coco_reads_mmposes_rhd_from_the_tips(tmp_path):
+    """Nested keypoints; thumb1 is the tip of the thumb, at 10 px above the base, and thumb4 the base."""
+    reader = mmpose_rhd(tmp_path, description="RHD", order=RHD_ORDER, names=NUMBERED)
+    labelled = reader.labelled("test")
+    np.testing.assert_allclose(labelled.joints_px[0, :6], [[30, 47], [5, 35], [5, 30], [5, 27], [5, 25], [15, 35]])
+    np.testing.assert_allclose(labelled.joints_cam[0, 4], [-0.05, 0.05, 1])
+    assert labelled.handedness == (LEFT,) and labelled.visible.all()
+    assert [path.parent.name for path in reader.images("test")] == ["color"]
+
+
+def test_coco_goes_by_the_names_of_keypoints(tmp_path):
+    expected = mmpose_rhd(tmp_path, description="", order=list(JOINT_NAMES), names=NUMBERED).labelled("test")
+    numbered_stb = [NUMBERED[JOINT_NAMES.index(name)] for name in STB_ORDER]
+    for order, names in ((INTERHAND_ORDER, INTERHAND_ORDER), (STB_ORDER, numbered_stb)):
+        labelled = mmpose_rhd(tmp_path, description="", order=order, names=names).labelled("test")
+        np.testing.assert_allclose(labelled.joints_px, expected.joints_px)
+        np.testing.assert_allclose(labelled.joints_cam, expected.joints_cam)
+    reader = mmpose_rhd(tmp_path, description="", order=RHD_ORDER, names=["palm", *NUMBERED[1:]])
+    with pytest.raises(
+        ValueError, match=r"rhd_test\.json: names of keypoints are unknown \(palm, thumb1.*legal: wrist"
+    ):
+        reader.labelled("test")
+
+
+@pytest.mark.parametrize(("description", "order"), [("", RHD_ORDER), ("RHD", list(JOINT_NAMES))])
+def test_coco_refuses_fingers_that_run_the_other_way_round(tmp_path, description, order):
+    """The names are the same in either case, so that ten hands must agree with what the file says."""
+    reader = mmpose_rhd(tmp_path, description=description, order=order, names=NUMBERED, hands=10)
+    with pytest.raises(ValueError, match=r"fingers of annotations/rhd_test\.json run the other way round"):
+        reader.labelled("test")
+    other = "" if description else "RHD"
+    assert len(mmpose_rhd(tmp_path, description=other, order=order, names=NUMBERED, hands=10).labelled("test")) == 10
 
 
 def test_cmu(opened):

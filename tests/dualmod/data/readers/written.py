@@ -156,7 +156,7 @@ def dexycb(root: Path) -> list[str]:
         content = io.BytesIO()
         np.savez(content, joint_3d=joints.astype(np.float32))
         npz[frame] = content.getvalue()
-    for subject, side in (("20200709-weiy", "right"), ("20200813-ceppner", "left")):
+    for subject, side in (("20200709-subject-01", "right"), ("20200813-subject-02", "left")):
         for place in range(100):
             sequence = root / subject / f"2020_{place:06d}"
             sequence.mkdir(parents=True)
@@ -194,10 +194,11 @@ def interhand(root: Path) -> list[str]:
     labels = []
     for native in ("train", "val", "test"):
         names = {0: "Capture0/ROM03_RT_No_Occlusion", 1: "Capture0/ROM03_LT_No_Occlusion",
-                 2: "Capture0/ROM01_No_Interaction_2_Hand"}  # fmt: skip
+                 2: "Capture0/ROM01_No_Interaction_2_Hand",
+                 3: "Capture0/ROM09_Interaction_Fingers_Touching"}  # fmt: skip
         images = [{"id": i, "file_name": f"{name}/cam400262/image{i}.jpg", "capture": 0, "camera": "400262",
                    "frame_idx": i, "width": 64, "height": 48} for i, name in names.items()]  # fmt: skip
-        kinds = [("right", valid), ("left", some), ("interacting", valid)]
+        kinds = [("right", valid), ("left", some), ("interacting", valid), ("interacting", valid)]
         annotations = [{"id": i, "image_id": i, "hand_type": kind, "joint_valid": v.reshape(42, 1).tolist(),
                         "bbox": [0, 0, 10, 10]} for i, (kind, v) in enumerate(kinds)]  # fmt: skip
         camera = {"campos": {"400262": campos.tolist()}, "camrot": {"400262": R.tolist()},
@@ -205,7 +206,7 @@ def interhand(root: Path) -> list[str]:
         contents = {
             "data": {"images": images, "annotations": annotations},
             "camera": {"0": camera},
-            "joint_3d": {"0": {str(i): {"world_coord": hands.tolist()} for i in range(3)}},
+            "joint_3d": {"0": {str(i): {"world_coord": hands.tolist()} for i in names}},
         }
         for part, content in contents.items():
             labels.append(f"annotations/{native}/InterHand2.6M_{native}_{part}.json")
