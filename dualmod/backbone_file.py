@@ -7,7 +7,7 @@ from typing import Any
 import timm
 import torch
 import torchvision
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dualmod.checkpoint import read_metadata
@@ -67,7 +67,8 @@ def save_backbone(path: str | Path, out: str | Path, modality: str = "rgb", name
     if modality == "rgb":
         metadata |= {"mean": json.dumps(IMAGE_MEAN), "std": json.dumps(IMAGE_STD)}
     with written_atomically(out) as partial:
-        save_file(state, partial, metadata={**metadata, "network": stored["network"], "notes": stored["notes"]})
+        told = {**metadata, "network": stored["network"], "notes": stored["notes"]}
+        partial.write_bytes(save(state, told))
     return Path(out)
 
 

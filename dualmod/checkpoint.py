@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dualmod.network.model import DualModalityNet, network_dict, network_from_dict
@@ -55,7 +55,7 @@ def write_weights(
     metadata = {"format": kind, "network": json.dumps(config), "notes": json.dumps(notes, default=str)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with written_atomically(path) as partial:
-        save_file(plain, partial, metadata=metadata)
+        partial.write_bytes(save(plain, metadata))  # save_file would let nobody else read it
 
 
 def read_weights(path: str | Path, key: str, kind: str, build: Callable[[dict[str, Any]], Net]) -> Net:

@@ -47,6 +47,8 @@ def test_both_are_written_smaller_with_their_notes_and_predict_the_same(networks
     assert 0 < largest_shift(net, rounded) < 0.005
     assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["localizer.safetensors", "pose.safetensors"]
+    (tmp_path / "usual").touch()
+    assert {file.stat().st_mode for file in (pose, finder)} == {(tmp_path / "usual").stat().st_mode}
 
 
 def test_the_start_is_passed_on_too_where_it_is_given(networks, tmp_path, tiny_config):
