@@ -4,6 +4,7 @@ The networks that come with the package (``dualmod.released``) were made so.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +27,9 @@ LARGEST_SHIFT = 0.005
 class ReleaseConfig:
     """Make pose networks and a localizer ready to be passed on, with convolutions in 16 bits."""
 
-    checkpoint: str = required("model.safetensors of pretrain or adapt")
+    checkpoint: str = required(
+        "model.safetensors of pretrain or adapt; several from one start, with commas: the mean of their weights"
+    )
     localizer: str = required("model.safetensors of pretrain-localizer or adapt-localizer")
     start: str = option("", "model.safetensors that checkpoint was adapted from, to be passed on too; empty: none")
     licence: str = option("", "a condition to add to the licence notes of every file")
@@ -44,11 +47,11 @@ def release(config: ReleaseConfig) -> list[Path]:
         ValueError: when a file is no network of its kind, rounding moves a joint by more than 0.5 % of the crop, the
             files are too large, or they are there.
     """
-    poses = {POSE_FILE.name: pose_file(config.checkpoint)}
+    poses = {POSE_FILE.name: mean_network([pose_file(part.strip()) for part in config.checkpoint.split(",")])}
     if config.start:
-        poses[START_FILE.name] = pose_file(config.start, "start")
+        poses[START_FILE.name] = mean_network([pose_file(config.start, "start")])
     localizer = localizer_file(config.localizer)
-    nets, finder = {name: load_network(file) for name, file in poses.items()}, load_localizer(localizer)
+    finder = load_localizer(localizer)
     out = Path(config.out).expanduser()
     files = [out / name for name in (POSE_FILE.name, LOCALIZER_FILE.name, *list(poses)[1:])]
     for file in files:
@@ -57,9 +60,8 @@ def release(config: ReleaseConfig) -> list[Path]:
     with TemporaryDirectory(dir=out, prefix=".release-") as folder:
         made = [Path(folder) / file.name for file in files]
         shift = 0.0
-        for name, given in poses.items():
-            notes = with_licence(read_notes(given), config.licence)
-            shift = max(shift, _save_halved(Path(folder) / name, nets[name], given, notes))
+        for name, (net, notes) in poses.items():
+            shift = max(shift, _save_halved(Path(folder) / name, net, with_licence(notes, config.licence)))
         save_localizer(
             Path(folder) / LOCALIZER_FILE.name, finder, with_licence(localizer_notes(localizer), config.licence)
         )
@@ -82,11 +84,38 @@ def with_licence(notes: dict[str, Any], licence: str) -> dict[str, Any]:
     return added | {"start": with_licence(notes["start"], licence)} if "start" in notes else added
 
 
-def _save_halved(made: Path, net: DualModalityNet, given: Path, notes: dict[str, Any]) -> float:
+def mean_network(files: Sequence[Path]) -> tuple[DualModalityNet, dict[str, Any]]:
+    """The mean of networks' weights, and their notes: what differs between them is left out, but for the seeds.
+
+    Networks that were trained on from one start lie in one valley of the loss, and the mean of their weights is often
+    better than each (Wortsman et al., ICML 2022, "Model soups").
+
+    Raises:
+        ValueError: when a file is no network, or they are of different kinds or starts.
+    """
+    nets, notes = [load_network(file) for file in files], [read_notes(file) for file in files]
+    first = nets[0]
+    if len(nets) == 1:
+        return first, notes[0]
+    for file, net, note in zip(files, nets, notes, strict=True):
+        same = net.config == first.config and note.get("start") == notes[0].get("start")
+        check(same, "checkpoint", file, f"of the same network and start as {files[0]}")
+    weights = [net.state_dict() for net in nets]
+    first.load_state_dict(
+        {
+            name: torch.stack([part[name].double() for part in weights]).mean(0).to(value.dtype)
+            for name, value in weights[0].items()
+        }
+    )
+    shared = {key: value for key, value in notes[0].items() if all(note.get(key) == value for note in notes)}
+    return first, shared | {"mean_of_seeds": [note.get("seed") for note in notes]}
+
+
+def _save_halved(made: Path, net: DualModalityNet, notes: dict[str, Any]) -> float:
     """Write a pose network with its notes; returns how far the rounding moves a joint, in sides of the crop."""
     save_network(made, net, notes, halved=True)
     shift = largest_shift(net, load_network(made))
-    check(shift <= LARGEST_SHIFT, "checkpoint", given, f"fit for 16 bits; a joint moved by {shift:.4f} crops")
+    check(shift <= LARGEST_SHIFT, made.stem, f"{shift:.4f}", "fit for 16 bits: no joint moved by more than 0.005 crops")
     return shift
 
 

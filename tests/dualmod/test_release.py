@@ -60,6 +60,24 @@ def test_the_start_is_passed_on_too_where_it_is_given(networks, tmp_path, tiny_c
     assert largest_shift(load_network(networks["checkpoint"]), load_network(made[0])) < 0.005
 
 
+def test_the_mean_of_several_from_one_start(tiny_net, networks, tmp_path, capsys):
+    start = {"stage": "pretrain", "seed": 4}
+    names = [tmp_path / f"{seed}.safetensors" for seed in range(3)]
+    for seed, name in enumerate(names):
+        with torch.no_grad():
+            tiny_net.decoder.head.weight.fill_(seed**2 / 8)
+        save_network(name, tiny_net, {"stage": "adapt", "steps": 3, "seed": seed, "seconds": 10 + seed, "start": start})
+    several = networks | {"checkpoint": ",".join(map(str, names))}
+    pose, _ = release(ReleaseConfig(**several, out=str(tmp_path / "out")))
+    assert read_notes(pose) == {"stage": "adapt", "steps": 3, "start": start, "mean_of_seeds": [0, 1, 2]}
+    head = load_network(pose).decoder.head.weight
+    torch.testing.assert_close(head, torch.full_like(head, 5 / 24), rtol=1e-3, atol=0)
+    save_network(names[2], tiny_net, {"stage": "adapt", "start": {"stage": "pretrain", "seed": 5}})
+    options = [*(f"{key}={value}" for key, value in networks.items() if key != "checkpoint"), f"out={tmp_path / 'new'}"]
+    assert main([*options, f"checkpoint={several['checkpoint']}"]) == 1
+    assert "of the same network and start as" in capsys.readouterr().err and not (tmp_path / "new").exists()
+
+
 def test_a_condition_goes_into_the_notes_of_every_file_once(networks, tmp_path, tiny_net):
     notes = {"licence_notes": ["a hand"], "start": {"licence_notes": ["a hand", "research alone"]}}
     save_network(tmp_path / "net.safetensors", tiny_net, notes)

@@ -1,5 +1,7 @@
 """Votes against a loop, and several looks at a photo against a network that knows where the hand is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -62,14 +64,15 @@ def test_looks_that_see_the_same_places_agree_in_the_photo(tiny_net, monkeypatch
 
     whole = Predictor.predict_crops
     monkeypatch.setattr(Predictor, "predict_crops", knows)
-    found = VotingPredictor(Predictor(tiny_net, torch.device("cpu"), crop_margin=1.5), len(VIEWS)).predict([photo], box)
+    predictor = VotingPredictor(Predictor(tiny_net, torch.device("cpu"), crop_margin=1.5), len(VIEWS))
+    found = predictor.predict([photo], box, ["left"])
     np.testing.assert_allclose(found.joints_px, truth, atol=1e-6)
     assert len(seen) == len(VIEWS)
     turns = [np.arctan2(A[0, 1, 0], A[0, 0, 0]) for A, _ in seen]
     np.testing.assert_allclose(np.abs(turns), [abs(turn) for turn, *_ in VIEWS], atol=1e-9)
     sides = [64 / np.sqrt(np.linalg.det(A[0, :, :2])) for A, _ in seen]
     np.testing.assert_allclose(sides, [82.5 * zoom for _, zoom, *_ in VIEWS])
-    assert {tuple(said) for _, said in seen[1:]} == {("left",) if found.mirrored[0] else ("right",)}
+    assert {tuple(said) for _, said in seen} == {("left",)} and found.mirrored[0]
     centre = np.array([52.5, 45.0])
     for (A, _), (_, _, x, y) in zip(seen, VIEWS, strict=True):
         np.testing.assert_allclose(A[0, :, :2] @ (centre + 82.5 * np.array([x, y])) + A[0, :, 2], 31.5, atol=1e-6)
@@ -83,3 +86,26 @@ def test_the_vote_is_of_all_looks(tiny_net):
     assert np.abs(found.joints_px[:1] - one.joints_px).max() > 0.01
     np.testing.assert_allclose(found.joints_px[0], found.joints_px[1], atol=1e-4)
     np.testing.assert_array_equal(found.crops[:1], one.crops)
+
+
+def test_the_looks_together_say_which_hand_it_is(tiny_net, monkeypatch):
+    """Of two photos, one look in three takes the first for a right hand, surely, and two the second, hardly."""
+    photo, box = photo_and_box()
+    said_right = iter([[0.95, 0.45], [0.4, 0.55], [0.4, 0.55]])
+    asked = []
+
+    def tells(self, images, A_crop_image, handedness=None):
+        found = whole(self, images, A_crop_image, handedness)
+        asked.append(handedness)
+        right = np.array(next(said_right)) if set(handedness) == {"unknown"} else found.right_probability
+        mirrored = right < 0.5 if set(handedness) == {"unknown"} else np.array([side == "left" for side in handedness])
+        return replace(found, right_probability=right, mirrored=mirrored, joints_px=found.joints_px + 100 * len(asked))
+
+    whole = Predictor.predict_crops
+    monkeypatch.setattr(Predictor, "predict_crops", tells)
+    found = VotingPredictor(Predictor(tiny_net, torch.device("cpu")), 3).predict([photo] * 2, np.repeat(box, 2, 0))
+    assert found.mirrored.tolist() == [False, False] and (found.right_probability > 0.5).all()
+    assert asked == [["unknown"] * 2] * 3 + [["right"]] * 3, (
+        "each look asks again about the photo that it saw otherwise"
+    )
+    assert found.right_probability[0] == pytest.approx(0.67, abs=0.02)
