@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from distill.report.calibration import surest_half
+from distill.report.calibration import calibration
 from distill.report.compare import Comparison, compare
 from distill.report.facts import facts_numbers, facts_rows, stage_facts
 from distill.report.figures import stage_colour
@@ -24,7 +24,7 @@ from synth.files import require_writable, written_atomically
 
 JSON_FILE = "transfer.json"
 ROLE_WORDS = {
-    "before": ("dual", "pretrain", "source"),
+    "before": ("dual", "pretrain", "source", "start"),
     "control": ("control",),
     "after": ("adapt", "distill"),
     "bound": ("upper", "bound"),
@@ -186,7 +186,7 @@ def _numbers(
         "gaps": [asdict(g) for g in gaps],
         "facts": facts_numbers(stages),
         "confidence": {
-            name: {label: surest_half(judged) for label, judged in judged_joints(stages, name, labelled).items()}
+            name: {label: calibration(judged) for label, judged in judged_joints(stages, name, labelled).items()}
             for name, labelled in images.items()
         },
         "stages": {
