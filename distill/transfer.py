@@ -14,6 +14,7 @@ from distill.report.calibration import calibration
 from distill.report.compare import Comparison, compare
 from distill.report.facts import facts_numbers, facts_rows, stage_facts
 from distill.report.figures import stage_colour
+from distill.report.gallery import Networks
 from distill.report.gap import GapClosed, gaps_closed
 from distill.report.runs import Evaluated, Stage, load_stages
 from distill.report.sections import Roles, judged_joints, section
@@ -72,7 +73,8 @@ def transfer(cfg: TransferConfig) -> Path:
     images = {name: _labelled(stages, name, cfg.root) for name in datasets}
     comparisons = _comparisons(by_label, roles, images, cfg)
     gaps = _gaps(by_label, roles)
-    sections = [section(stages, by_label, name, images[name], roles, cfg.gallery) for name in datasets]
+    networks: Networks = {}
+    sections = [section(stages, by_label, name, images[name], roles, cfg.gallery, networks) for name in datasets]
     page = _template().render(
         note=cfg.note,
         headline=headline(roles, comparisons),

@@ -8,7 +8,7 @@ import numpy as np
 from distill.report.calibration import NEAR_BOX, Judged, reliability_figure, tenths_table
 from distill.report.compare import Errors, errors_of
 from distill.report.figures import joint_bars, pck_curves, stage_colour
-from distill.report.gallery import Gallery, gallery
+from distill.report.gallery import Gallery, Networks, gallery
 from distill.report.runs import Stage, metric_names
 from distill.report.tables import dataset_table
 from dualmod.data.real import LabelledImages
@@ -28,9 +28,9 @@ class Roles:
 
 def section(
     stages: list[Stage], by_label: dict[str, Stage], dataset: str, labelled: LabelledImages | None,
-    roles: Roles, each: int,
+    roles: Roles, each: int, networks: Networks,
 ) -> dict[str, Any]:  # fmt: skip
-    """All that the page shows of one dataset."""
+    """All that the page shows of one dataset; ``networks`` are shared by the galleries of all of them."""
     first = next(iter(next(s for s in stages if dataset in s.datasets).of(dataset).values())).metrics
     unit, per_joint = _per_joint(stages, dataset)
     errors, judged = _errors(stages, dataset, labelled), judged_joints(stages, dataset, labelled)
@@ -47,7 +47,7 @@ def section(
         "bars_unit": unit,
         "reliability": reliability_figure(judged, colours) if judged else "",
         "tenths": tenths_table(judged, colours),
-        "gallery": _gallery(by_label, dataset, labelled, roles, each),
+        "gallery": _gallery(by_label, dataset, labelled, roles, each, networks),
     }
 
 
@@ -91,7 +91,7 @@ def judged_joints(stages: list[Stage], dataset: str, labelled: LabelledImages | 
 
 def _gallery(
     by_label: dict[str, Stage], dataset: str, labelled: LabelledImages | None,
-    roles: Roles, each: int,
+    roles: Roles, each: int, networks: Networks,
 ) -> Gallery | None:  # fmt: skip
     """Pictures of the first seed that both stages have."""
     if labelled is None or roles.before is None or roles.after is None or not each:
@@ -101,4 +101,4 @@ def _gallery(
     if not common:
         return None
     names = (roles.before, roles.after)
-    return gallery(labelled, before[common[0]], after[common[0]], names, each=each)
+    return gallery(labelled, before[common[0]], after[common[0]], names, each=each, networks=networks)

@@ -78,7 +78,8 @@ def test_gallery_shows_best_worst_and_most_changed(evaluated: Write, real_root: 
     assert [p.kind for p in shown.pictures] == list(KINDS)
     assert [p.caption[:6] for p in shown.pictures] == ["04.png", "07.png", "02.png"]
     assert "taken as a right hand (label: right)" in shown.pictures[0].caption
-    assert shown.columns == ("label", "dual", "adapted")
+    assert shown.columns == ("label", "dual", "adapted") and not shown.rows
+    assert shown.lacking == ("dual", "adapted")
     data = np.frombuffer(base64.b64decode(shown.pictures[0].uri.partition(",")[2]), np.uint8)
     assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (TILE_PX, 3 * TILE_PX, 3)
 
