@@ -10,20 +10,22 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from distill.report.calibration import surest_half
+from distill.report.calibration import calibration
 from distill.report.compare import Comparison, compare
+from distill.report.facts import facts_numbers, facts_rows, stage_facts
 from distill.report.figures import stage_colour
+from distill.report.gallery import Networks
 from distill.report.gap import GapClosed, gaps_closed
 from distill.report.runs import Evaluated, Stage, load_stages
 from distill.report.sections import Roles, judged_joints, section
-from distill.report.tables import facts, spread_summary
+from distill.report.tables import spread_summary
 from dualmod.data.real import LabelledImages, entry_name, open_labelled
 from synth.config import check, option, required, stage_main
 from synth.files import require_writable, written_atomically
 
 JSON_FILE = "transfer.json"
 ROLE_WORDS = {
-    "before": ("dual", "pretrain", "source"),
+    "before": ("dual", "pretrain", "source", "start"),
     "control": ("control",),
     "after": ("adapt", "distill"),
     "bound": ("upper", "bound"),
@@ -71,13 +73,14 @@ def transfer(cfg: TransferConfig) -> Path:
     images = {name: _labelled(stages, name, cfg.root) for name in datasets}
     comparisons = _comparisons(by_label, roles, images, cfg)
     gaps = _gaps(by_label, roles)
-    sections = [section(stages, by_label, name, images[name], roles, cfg.gallery) for name in datasets]
+    networks: Networks = {}
+    sections = [section(stages, by_label, name, images[name], roles, cfg.gallery, networks) for name in datasets]
     page = _template().render(
         note=cfg.note,
         headline=headline(roles, comparisons),
         comparisons=comparisons,
         gaps=gaps,
-        stages=[(s.label, stage_colour(k), sorted(s.seeds), facts(s)) for k, s in enumerate(stages)],
+        stages=[(s.label, stage_colour(k), facts_rows(stage_facts(s))) for k, s in enumerate(stages)],
         roles=roles,
         sections=sections,
     )
@@ -130,7 +133,7 @@ def headline(roles: Roles, comparisons: list[Comparison]) -> str:
 def _labelled(stages: list[Stage], dataset: str, root: str) -> LabelledImages | None:
     """The images and labels that ``dataset`` was evaluated on, if they are still there."""
     evaluated = next(iter(next(s for s in stages if dataset in s.datasets).of(dataset).values()))
-    folder = Path(root or str(evaluated.config.get("root", ""))).expanduser()
+    folder = Path(root).expanduser() if root else evaluated.path(str(evaluated.config.get("root", "")))
     entries = [entry.strip() for entry in str(evaluated.config.get("dataset", "")).split(",")]
     entry = next((e for e in entries if ":" in e and entry_name(e) == dataset), dataset)
     if entry == dataset and not (folder / dataset).is_dir():
@@ -183,8 +186,9 @@ def _numbers(
         "summary": {s.label: {d: spread_summary(s, d) for d in s.datasets} for s in stages},
         "comparisons": [asdict(c) for c in comparisons],
         "gaps": [asdict(g) for g in gaps],
+        "facts": facts_numbers(stages),
         "confidence": {
-            name: {label: surest_half(judged) for label, judged in judged_joints(stages, name, labelled).items()}
+            name: {label: calibration(judged) for label, judged in judged_joints(stages, name, labelled).items()}
             for name, labelled in images.items()
         },
         "stages": {

@@ -5,6 +5,7 @@ cross-fitting: the rows of each set are cut into blocks, and each block is predi
 This is the one stage that learns from labels of photographs. Its networks measure; they are for no other use.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,6 +142,7 @@ def _train_fold(
         return pairs[step], photos(step)
 
     model_file.parent.mkdir(exist_ok=True)
+    started = time.perf_counter()
     run_training(
         UpperBoundModule(net, config),
         batch_of,
@@ -153,6 +155,8 @@ def _train_fold(
     )
     notes = {"stage": "upper-bound", "dataset": config.dataset, "start": read_notes(start)}
     notes |= {"seed": config.seed, "labels": "of photographs; a network to measure with", **hands.notes}
+    notes |= {"steps": config.max_steps, "photos": sum(map(len, photos.rows))}
+    notes["seconds"] = round(time.perf_counter() - started, 1)
     save_network(model_file, net, notes)
 
 

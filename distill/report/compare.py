@@ -22,12 +22,16 @@ class Errors:
     Attributes:
         boxes: Distance in the image over the longer side of the labelled hand's box.
         seen: Which joints are labelled.
-        mm: Distance in 3D with the root on the truth; NaN without 3D labels.
+        mm: Distance in 3D with the root on the truth; NaN without 3D labels, and without a 3D prediction.
+        seen_3d: Which joints are labelled in 3D.
+
+    ``boxes`` is NaN where no hand was found.
     """
 
     boxes: Float[np.ndarray, "images 21"]
     seen: Bool[np.ndarray, "images 21"]
     mm: Float[np.ndarray, "images 21"]
+    seen_3d: Bool[np.ndarray, "images 21"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Comparison:
         low: Lower end of the 95 % interval, bootstrapped over seeds and images together.
         high: Upper end.
         seeds_better: In how many seeds the first is better.
+        num_images: Images that count.
+        left_out: Labelled images that do not count, because a run of either stage has no prediction of them.
         outcome: ``better``, ``worse`` or ``not shown``.
         sentence: All of it in words.
     """
@@ -53,6 +59,7 @@ class Comparison:
     seeds_better: int
     num_seeds: int
     num_images: int
+    left_out: int
     outcome: str
     sentence: str
 
@@ -71,33 +78,41 @@ def errors_of(evaluated: Evaluated, labelled: LabelledImages) -> Errors:
     moved = found["joints_cam"] - found["joints_cam"][:, [ROOT_JOINT]]
     truth = labelled.joints_cam - labelled.joints_cam[:, [ROOT_JOINT]]
     has_K = np.asarray(np.isfinite(labelled.K).all((1, 2)))[:, None]
-    mm = np.where(has_K, 1000 * np.linalg.norm(moved - truth, axis=-1), np.nan)
-    return Errors(np.linalg.norm(gap_px, axis=-1) / sides[:, None], labelled.visible, mm)
+    seen_3d = has_K & np.isfinite(truth).all(-1)
+    mm = np.where(seen_3d, 1000 * np.linalg.norm(moved - truth, axis=-1), np.nan)
+    return Errors(np.linalg.norm(gap_px, axis=-1) / sides[:, None], labelled.visible, mm, seen_3d)
 
 
 def compare(
     first: Stage, second: Stage, dataset: str, labelled: LabelledImages, *, bootstrap: int = 1000, seed: int = 0
 ) -> list[Comparison]:
-    """``pck_box@0.1`` and, with 3D labels, ``epe_mm`` of two stages, seed by seed and image by image."""
+    """``pck_box@0.1`` and, with 3D labels, ``epe_mm`` of two stages, seed by seed and image by image.
+
+    A hand that was not found has all its joints wrong in ``pck_box@0.1``. No number of millimetres is true of it, so
+    ``epe_mm`` leaves out every image that any run of either stage has no whole 3D prediction of, in all runs alike, and
+    the sentence says how many. There is no ``epe_mm`` where no image is left.
+    """
     pairs = sorted(first.of(dataset).keys() & second.of(dataset).keys())
     if not pairs:
         return []
     of_first, of_second = ([errors_of(s.of(dataset)[k], labelled) for k in pairs] for s in (first, second))
     is_pseudo = labelled.label_kind.startswith("pseudo")
-    seen, in_3d = of_first[0].seen, np.isfinite(of_first[0].mm)
     right = [np.stack([e.boxes <= PCK_BOX for e in errors]).astype(float) for errors in (of_first, of_second)]
-    pair = _Pair((first.label, second.label), dataset, f"pck_box@{PCK_BOX:g}", right[0], right[1], seen)
+    names = first.label, second.label
+    pair = _Pair(names, dataset, f"pck_box@{PCK_BOX:g}", right[0], right[1], of_first[0].seen)
     found = [_compared(pair, PSEUDO_LABEL_MARGIN if is_pseudo else 0.0, bootstrap, np.random.default_rng(seed))]
-    if in_3d.any():
-        mm = [np.nan_to_num(np.stack([e.mm for e in errors])) for errors in (of_first, of_second)]
-        pair = _Pair(pair.names, dataset, "epe_mm", mm[0], mm[1], in_3d)
+    pair = _pair_in_3d(names, dataset, of_first, of_second)
+    if pair.counts.any():
         found.append(_compared(pair, 0.0, bootstrap, np.random.default_rng(seed)))
     return found
 
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Values [seeds, images, 21] of two stages, of which those at ``counts`` [images, 21] are averaged."""
+    """Values [seeds, images, 21] of two stages, of which those at ``counts`` [images, 21] are averaged.
+
+    ``lacking`` has, for each stage, the labelled images that one of its runs has no value of, and for both together.
+    """
 
     names: tuple[str, str]
     dataset: str
@@ -105,9 +120,22 @@ class _Pair:
     first: np.ndarray
     second: np.ndarray
     counts: np.ndarray
+    lacking: tuple[int, int, int] = (0, 0, 0)
 
     def mean(self, values: np.ndarray) -> float:
         return float((values * self.counts).sum((1, 2)).mean() / self.counts.sum())
+
+
+def _pair_in_3d(names: tuple[str, str], dataset: str, first: list[Errors], second: list[Errors]) -> _Pair:
+    """Millimetres, over the images that every run of both stages has predicted."""
+    seen = first[0].seen_3d
+    mm = [np.stack([e.mm for e in errors]) for errors in (first, second)]
+    lacks = np.stack([(np.isnan(values) & seen).any((0, 2)) for values in mm])
+    left_out = np.asarray(lacks.any(0))
+    counts = seen & ~left_out[:, None]
+    kept = [np.where(counts, values, 0.0) for values in mm]
+    lacking = int(lacks[0].sum()), int(lacks[1].sum()), int(left_out.sum())
+    return _Pair(names, dataset, "epe_mm", kept[0], kept[1], counts, lacking)
 
 
 def _compared(pair: _Pair, margin: float, bootstrap: int, rng: np.random.Generator) -> Comparison:
@@ -134,12 +162,14 @@ def _compared(pair: _Pair, margin: float, bootstrap: int, rng: np.random.Generat
         "seeds_better": int((by_seed > 0).sum()),
         "num_seeds": num_seeds,
         "num_images": int((weight > 0).sum()),
+        "left_out": pair.lacking[2],
         "outcome": ("better" if difference > 0 else "worse") if is_shown else "not shown",
     }
-    return Comparison(**values, sentence=_sentence(pair.names, values, margin))
+    return Comparison(**values, sentence=_sentence(pair, values, margin))
 
 
-def _sentence(names: tuple[str, str], values: dict[str, Any], margin: float) -> str:
+def _sentence(pair: _Pair, values: dict[str, Any], margin: float) -> str:
+    names = pair.names
     digits = 1 if values["metric"].endswith("_mm") else 3
     first, second, difference, low, high = (
         f"{values[k]:.{digits}f}" for k in ("first", "second", "difference", "low", "high")
@@ -152,6 +182,9 @@ def _sentence(names: tuple[str, str], values: dict[str, Any], margin: float) -> 
     seeds = values["num_seeds"]
     basis = f"{values['seeds_better']} of {seeds} seeds agree on an advantage" if seeds > 1 else "one seed only"
     limits = f"; labels of another detector, under {margin:g} nothing is claimed" if margin else ""
+    if values["left_out"]:
+        lacking = " and ".join(f"{names[k]} of {pair.lacking[k]}" for k in (0, 1) if pair.lacking[k])
+        limits += f"; {values['left_out']} more left out: no 3D prediction by {lacking}"
     return (
         f"{values['dataset']}, {values['metric']}: {verdict} ({first} against {second}; advantage {difference}, "
         f"95 % interval {low} to {high}, {values['num_images']} images, {basis}{limits})."

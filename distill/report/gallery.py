@@ -1,10 +1,17 @@
-"""Pictures of the transfer report: best, worst and most changed images, before and after, with what the network saw."""
+"""Pictures of the transfer report: best, worst and most changed images, and what both networks made of them.
+
+Joints, depth, mask and attention before and after stand one below the other (Lin et al. 2023, Figures 5 and 6).
+"""
 
 import base64
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 
 from distill.report.compare import errors_of
@@ -12,13 +19,21 @@ from distill.report.runs import Evaluated
 from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image
 from dualmod.data.real import LabelledImages
 from dualmod.predictor import Predictor
+from synth.conventions import NUM_JOINTS
 from synth.draw import draw_skeleton
 
 TILE_PX = 176
 MARGIN = 1.6
 JPEG_QUALITY = 82
 MAP_TITLES = ("predicted depth", "hand mask", "attention")
+CLOSENESS_RANGE, ATTENTION_RANGE = (0.0, 1.0), (0.5, 1.5)
+"""Values of blue and red, the same in all images of all networks; the mean of attention over an image is 1."""
+BLANK = 247
 KINDS = ("best", "worst", "most changed")
+Networks = dict[tuple[Path, float], Predictor]
+"""Networks by checkpoint and crop margin, so that each is loaded once for all datasets."""
+Tiles = list[list[np.ndarray]]
+"""Rows of sRGB tiles of one picture, [TILE_PX, TILE_PX, 3] each."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +42,8 @@ class Picture:
 
     Attributes:
         kind: Why it is shown: an entry of ``KINDS``.
-        uri: JPEG strip: image with labels, before, after, and the maps of ``MAP_TITLES`` if the checkpoint is there.
-        caption: File, errors before and after in box sides, and which hand was taken.
+        uri: JPEG of tiles, as many as the gallery has columns, below each other as many as it has rows.
+        caption: What it is and how large the errors are.
     """
 
     kind: str
@@ -38,42 +53,64 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of one dataset and the titles of their strips' columns."""
+    """Pictures of one dataset.
+
+    Attributes:
+        dataset: Its name.
+        columns: Titles of the tiles of a picture from left to right.
+        rows: The network of each row of tiles; nothing where there is one row, of the images alone.
+        pictures: The pictures.
+        lacking: Labels of the stages whose maps are not shown, because their checkpoint is no longer there.
+    """
 
     dataset: str
     columns: tuple[str, ...]
+    rows: tuple[str, ...]
     pictures: list[Picture]
+    lacking: tuple[str, ...]
 
 
 def gallery(
-    labelled: LabelledImages, before: Evaluated, after: Evaluated, names: tuple[str, str], *, each: int
+    labelled: LabelledImages,
+    before: Evaluated,
+    after: Evaluated,
+    names: tuple[str, str],
+    *,
+    each: int,
+    networks: Networks | None = None,
 ) -> Gallery:
     """The ``each`` images with the smallest and with the largest error after, and those that moved most.
+
+    With the checkpoint of either stage a picture has two rows, before and after: joints and the maps of ``MAP_TITLES``,
+    blank where that checkpoint is gone. Without both it is one row of label, before and after.
 
     Args:
         labelled: Images and labels.
         before: Evaluation of the stage before adaptation.
-        after: Evaluation of the adapted stage, whose maps are shown.
+        after: Evaluation of the adapted stage.
         names: Labels of the two stages.
         each: Images of each kind.
+        networks: Those that are loaded; what is loaded here is added.
     """
-    errors = [_image_errors(run, labelled) for run in (before, after)]
+    runs = before, after
+    errors = [_image_errors(run, labelled) for run in runs]
     sides = np.maximum(1.0, (labelled.boxes_px[:, 2:] - labelled.boxes_px[:, :2]).max(1))
     moved = np.linalg.norm(after.predictions["joints_px"] - before.predictions["joints_px"], axis=-1).mean(1) / sides
     rows: list[tuple[str, int]] = []
     for kind, values in zip(KINDS, (errors[1], -errors[1], -moved), strict=True):
         rows += [(kind, row) for row in spread_out(np.argsort(values, kind="stable").tolist(), each)]
-    maps = _maps(labelled, after, [row for _, row in rows])
-    pictures = []
-    for (kind, row), shown in zip(rows, maps, strict=True):
-        tiles = [_truth(labelled, row), _overlay(labelled, row, before), _overlay(labelled, row, after), *shown]
-        caption = (
-            f"{labelled.files[row].rpartition('/')[2]}: error {errors[0][row]:.3f} to {errors[1][row]:.3f}, "
-            f"taken as a {_hand(after, row)} hand (label: {labelled.handedness[row]})"
-        )
-        pictures.append(Picture(kind, jpeg_uri(np.hstack(tiles)), caption))
-    titles = MAP_TITLES if maps and maps[0] else ()
-    return Gallery(labelled.name, ("label", *names, *titles), pictures)
+    lacking = tuple(name for name, run in zip(names, runs, strict=True) if run.checkpoint is None)
+    has_maps, places = len(lacking) < len(runs), [row for _, row in rows]
+    networks = {} if networks is None else networks
+    tiles = _with_maps(labelled, runs, places, networks) if has_maps else _alone(labelled, runs, places)
+    pictures = [
+        Picture(kind, jpeg_uri(np.vstack([np.hstack(line) for line in lines])), _caption(labelled, row, errors, after))
+        for (kind, row), lines in zip(rows, tiles, strict=True)
+    ]
+    if not has_maps:
+        return Gallery(labelled.name, ("label", *names), (), pictures, lacking)
+    stages = f"before: {names[0]}", f"after: {names[1]}"
+    return Gallery(labelled.name, ("label, photo", "joints", *MAP_TITLES), stages, pictures, lacking)
 
 
 def spread_out(order: list[int], count: int) -> list[int]:
@@ -93,22 +130,61 @@ def jpeg_uri(image: UInt8[np.ndarray, "height width 3"]) -> str:
 
 
 def _image_errors(run: Evaluated, labelled: LabelledImages) -> Float[np.ndarray, "images"]:
-    """Mean error of each image's labelled joints in box sides."""
+    """Mean error of each image's labelled joints in box sides; infinite where no hand was found."""
     errors = errors_of(run, labelled)
-    return (errors.boxes * errors.seen).sum(1) / np.maximum(errors.seen.sum(1), 1)
+    boxes = np.where(np.isfinite(errors.boxes), errors.boxes, np.inf)
+    return np.where(errors.seen, boxes, 0.0).sum(1) / np.maximum(errors.seen.sum(1), 1)
 
 
-def _maps(labelled: LabelledImages, run: Evaluated, rows: list[int]) -> list[list[np.ndarray]]:
-    """Tiles of ``MAP_TITLES`` for each row; empty lists when the checkpoint is gone."""
+def _caption(labelled: LabelledImages, row: int, errors: list[np.ndarray], after: Evaluated) -> str:
+    """File, errors before and after in box sides, and which hand was taken."""
+    change = " to ".join(f"{of[row]:.3f}" if np.isfinite(of[row]) else "no hand found" for of in errors)
+    hands = f"taken as a {_hand(after, row)} hand (label: {labelled.handedness[row]})"
+    return f"{labelled.files[row].rpartition('/')[2]}: error {change}, {hands}"
+
+
+def _alone(labelled: LabelledImages, runs: Sequence[Evaluated], rows: list[int]) -> list[Tiles]:
+    """Label, joints before, joints after."""
+    return [[[_truth(labelled, row), *(_overlay(labelled, row, run) for run in runs)]] for row in rows]
+
+
+def _with_maps(labelled: LabelledImages, runs: Sequence[Evaluated], rows: list[int], networks: Networks) -> list[Tiles]:
+    """Label, joints and maps before; below them the photograph, joints and maps after."""
+    with _one_thread():
+        maps = [_maps(labelled, run, rows, networks) for run in runs]
+    no_joints = np.full((NUM_JOINTS, 2), np.nan)
+    found = []
+    for place, row in enumerate(rows):
+        first = _truth(labelled, row), _drawn(labelled, row, no_joints)
+        found.append([[first[k], _overlay(labelled, row, run), *maps[k][place]] for k, run in enumerate(runs)])
+    return found
+
+
+def _maps(labelled: LabelledImages, run: Evaluated, rows: list[int], networks: Networks) -> list[list[np.ndarray]]:
+    """Tiles of ``MAP_TITLES`` for each row; blank ones when the checkpoint is gone."""
     if run.checkpoint is None or not rows:
-        return [[] for _ in rows]
-    predictor = Predictor.load(run.checkpoint, "cpu", crop_margin=float(run.config.get("crop_margin", MARGIN)))
+        return [[np.full((TILE_PX, TILE_PX, 3), BLANK, np.uint8)] * len(MAP_TITLES) for _ in rows]
+    key = run.checkpoint, float(run.config.get("crop_margin", MARGIN))
+    if key not in networks:
+        networks[key] = Predictor.load(key[0], "cpu", crop_margin=key[1])
+    predictor = networks[key]
     hands = predictor.predict([labelled.image(row) for row in rows], labelled.boxes_px[rows])
     attention = predictor.attention(hands.crops, hands.mirrored)
     return [
-        [_coloured(depth, 0.0, 1.0), _grey(mask), _blended(crop, weights)]
+        [_coloured(depth, *CLOSENESS_RANGE), _grey(mask), _blended(crop, weights)]
         for depth, mask, weights, crop in zip(hands.depths, hands.masks, attention, hands.crops, strict=True)
     ]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A dozen small images on one thread: on cores that others use, several wait for each other many times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _truth(labelled: LabelledImages, row: int) -> np.ndarray:
@@ -144,5 +220,5 @@ def _grey(values: np.ndarray) -> np.ndarray:
 
 
 def _blended(crop: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    heat = _coloured(weights, 0.0, float(np.percentile(weights, 99.5)))
+    heat = _coloured(weights, *ATTENTION_RANGE)
     return (0.45 * _fitted(crop) + 0.55 * heat).astype(np.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from dualmod.checkpoint import read_notes
+from dualmod.released import POSE_FILES
 from synth.files import CONFIG_FILE, require_folder
 
 METRICS_FILE = "metrics.json"
@@ -26,17 +27,29 @@ class Evaluated:
         metrics: What ``metrics.json`` says of the dataset.
         predictions: Arrays of ``predictions.npz`` by name, the rows of this dataset.
         config: The evaluation's options.
+        folder: Where ``evaluate`` left it.
     """
 
     metrics: dict[str, Any]
     predictions: dict[str, np.ndarray]
     config: dict[str, Any]
+    folder: Path = Path()
 
     @property
     def checkpoint(self) -> Path | None:
         """The evaluated checkpoint, if it is still there."""
-        path = Path(str(self.config.get("checkpoint", ""))).expanduser()
+        given = str(self.config.get("checkpoint", ""))
+        path = POSE_FILES.get(given) or self.path(given)
         return path if path.is_file() else None
+
+    def path(self, given: str) -> Path:
+        """A path of ``config``; a relative one that is not there is taken from where ``evaluate`` was run."""
+        path, out = (Path(p).expanduser() for p in (given, str(self.config.get("out", ""))))
+        inner = self.folder.resolve()
+        is_below = bool(out.parts) and inner.parts[-len(out.parts) :] == out.parts
+        if path.is_absolute() or path.exists() or not is_below:
+            return path
+        return inner.parents[len(out.parts) - 1] / path
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +145,9 @@ def _load(folder: Path) -> dict[str, Evaluated]:
         raise ValueError(f"runs={folder}: {METRICS_FILE} has no metrics by dataset; give a folder that evaluate made")
     assert isinstance(config, dict)
     names = arrays.get("dataset", np.full(len(arrays["files"]), next(iter(metrics))))
+    options = {str(key): value for key, value in config.items()}
     return {
-        name: Evaluated(m, {k: v[names == name] for k, v in arrays.items()}, {str(k): v for k, v in config.items()})
+        name: Evaluated(m, {k: v[names == name] for k, v in arrays.items()}, options, folder)
         for name, m in metrics.items()
     }
 

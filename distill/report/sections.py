@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from distill.report.calibration import NEAR_BOX, Judged, reliability_figure
+from distill.report.calibration import NEAR_BOX, Judged, reliability_figure, tenths_table
 from distill.report.compare import Errors, errors_of
-from distill.report.figures import joint_bars, pck_curves
-from distill.report.gallery import Gallery, gallery
+from distill.report.figures import joint_bars, pck_curves, stage_colour
+from distill.report.gallery import Gallery, Networks, gallery
 from distill.report.runs import Stage, metric_names
 from distill.report.tables import dataset_table
 from dualmod.data.real import LabelledImages
@@ -28,23 +28,26 @@ class Roles:
 
 def section(
     stages: list[Stage], by_label: dict[str, Stage], dataset: str, labelled: LabelledImages | None,
-    roles: Roles, each: int,
+    roles: Roles, each: int, networks: Networks,
 ) -> dict[str, Any]:  # fmt: skip
-    """All that the page shows of one dataset."""
+    """All that the page shows of one dataset; ``networks`` are shared by the galleries of all of them."""
     first = next(iter(next(s for s in stages if dataset in s.datasets).of(dataset).values())).metrics
     unit, per_joint = _per_joint(stages, dataset)
-    errors = _errors(stages, dataset, labelled)
+    errors, judged = _errors(stages, dataset, labelled), judged_joints(stages, dataset, labelled)
+    colours = {stage.label: stage_colour(place) for place, stage in enumerate(stages)}
     return {
         "name": dataset,
         "num_images": first["num_images"],
         "notes": {k: v for k, v in first.items() if k in ("labels", "definition", "given_for_3d")},
         "caution": DATASET_NOTES.get(dataset, ""),
         "table": dataset_table(stages, dataset),
-        "curves": pck_curves(errors) if errors else "",
-        "bars": joint_bars(per_joint, unit) if per_joint else "",
+        "in_3d": any(np.isfinite(e.mm).any() for runs in errors.values() for e in runs),
+        "curves": pck_curves(errors, colours) if errors else "",
+        "bars": joint_bars(per_joint, unit, colours) if per_joint else "",
         "bars_unit": unit,
-        "reliability": reliability_figure(judged) if (judged := judged_joints(stages, dataset, labelled)) else "",
-        "gallery": _gallery(by_label, dataset, labelled, roles, each),
+        "reliability": reliability_figure(judged, colours) if judged else "",
+        "tenths": tenths_table(judged, colours),
+        "gallery": _gallery(by_label, dataset, labelled, roles, each, networks),
     }
 
 
@@ -69,21 +72,27 @@ def _errors(stages: list[Stage], dataset: str, labelled: LabelledImages | None) 
 
 
 def judged_joints(stages: list[Stage], dataset: str, labelled: LabelledImages | None) -> dict[str, Judged]:
-    """Confidence and correctness of the labelled joints of all seeds of each stage."""
+    """Confidence and correctness of the labelled joints of all seeds of each stage that has confidence at all.
+
+    A joint of a hand that was not found is wrong, with confidence 0.
+    """
     if labelled is None:
         return {}
     found = {}
     for stage in stages:
-        pairs = [(e.predictions["confidence"], errors_of(e, labelled)) for e in stage.of(dataset).values()]
+        runs = [e for e in stage.of(dataset).values() if "confidence" in e.predictions]
+        pairs = [(e.predictions["confidence"], errors_of(e, labelled)) for e in runs]
         if pairs:
-            sure = np.concatenate([confidence[errors.seen] for confidence, errors in pairs])
-            found[stage.label] = sure, np.concatenate([errors.boxes[errors.seen] < NEAR_BOX for _, errors in pairs])
+            sure = [np.where(np.isfinite(errors.boxes), sure, 0.0)[errors.seen] for sure, errors in pairs]
+            right = [errors.boxes[errors.seen] < NEAR_BOX for _, errors in pairs]
+            found[stage.label] = np.concatenate(sure), np.concatenate(right)
     return found
 
 
 def _gallery(
-    by_label: dict[str, Stage], dataset: str, labelled: LabelledImages | None, roles: Roles, each: int
-) -> Gallery | None:
+    by_label: dict[str, Stage], dataset: str, labelled: LabelledImages | None,
+    roles: Roles, each: int, networks: Networks,
+) -> Gallery | None:  # fmt: skip
     """Pictures of the first seed that both stages have."""
     if labelled is None or roles.before is None or roles.after is None or not each:
         return None
@@ -92,4 +101,4 @@ def _gallery(
     if not common:
         return None
     names = (roles.before, roles.after)
-    return gallery(labelled, before[common[0]], after[common[0]], names, each=each)
+    return gallery(labelled, before[common[0]], after[common[0]], names, each=each, networks=networks)

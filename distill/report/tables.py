@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
 
 from distill.report.figures import stage_colour
 from distill.report.runs import Stage, metric_names
-from dualmod.checkpoint import read_notes
 
 LOWER_IS_BETTER = ("epe_mm", "pa_mpjpe_mm")
 HANDEDNESS = "handedness_accuracy"
@@ -64,16 +62,6 @@ def spread_summary(stage: Stage, dataset: str) -> dict[str, dict[str, float | in
             spread = stdev(values) if len(values) > 1 else None
             found[metric] = {"mean": mean(values), "spread": spread, "num_seeds": len(values)}
     return found
-
-
-def facts(stage: Stage) -> dict[str, Any]:
-    """What the checkpoint of the stage's first seed says of itself: steps, seconds, hand model, target."""
-    evaluated = next(iter(next(iter(stage.seeds.values())).values()))
-    if evaluated.checkpoint is None:
-        return {"checkpoint": "no longer there"}
-    notes = read_notes(evaluated.checkpoint)
-    wanted = ("stage", "steps", "seconds", "target", "photos", "hand_model", "num_samples")
-    return {key: notes[key] for key in wanted if key in notes}
 
 
 def shown(metric: str, value: float) -> str:

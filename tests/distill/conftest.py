@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,14 @@ def real_root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def evaluated(real_root: Path, tmp_path: Path):
-    """A function that writes the evaluation of a stage whose joints are off by about ``noise_px``."""
+    """A function that writes the evaluation of a stage whose joints are off by about ``noise_px``.
 
-    def write(name: str, noise_px: float, *, seed: int = 0) -> Path:
+    ``checkpoint`` is the network that it says it is of, ``missed`` are rows where no hand was found.
+    """
+
+    def write(
+        name: str, noise_px: float, *, seed: int = 0, checkpoint: str | Path = "gone", missed: Sequence[int] = ()
+    ) -> Path:
         with np.load(real_root / "toy" / "annotations.npz") as archive:
             rows = {key: archive[key][:NUM_IMAGES] for key in archive.files}
         rng = np.random.default_rng([seed, int(100 * noise_px)])
@@ -65,7 +70,8 @@ def evaluated(real_root: Path, tmp_path: Path):
         extras: dict[str, Any] = {"handedness_accuracy": 0.75, "labels": "gt3d", "definition": "toy", "given": given}
         metrics = DatasetMetrics(NUM_IMAGES, scores, extras).to_json()
         (out / "metrics.json").write_text(json.dumps({"toy": metrics}))
-        config = {"checkpoint": "gone", "root": str(real_root), "split": "test", "crop_margin": 1.6}
+        joints_px[list(missed)], joints_cam[list(missed)] = np.nan, np.nan
+        config = {"checkpoint": str(checkpoint), "root": str(real_root), "split": "test", "crop_margin": 1.6}
         OmegaConf.save(OmegaConf.create(config), out / "config.yaml")
         np.savez(
             out / "predictions.npz",

@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from distill.report.compare import Comparison
 from distill.report.runs import Stage
@@ -17,7 +19,7 @@ Write = Callable[..., Path]
 def comparison(outcome: str, *, num_seeds: int = 3) -> Comparison:
     return Comparison(
         dataset="toy", metric="epe_mm", first=1, second=2, difference=1, low=0, high=2, seeds_better=1,
-        num_seeds=num_seeds, num_images=9, outcome=outcome, sentence="said",
+        num_seeds=num_seeds, num_images=9, left_out=0, outcome=outcome, sentence="said",
     )  # fmt: skip
 
 
@@ -33,7 +35,9 @@ def test_report_holds_tables_curves_pictures_and_json(evaluated: Write, tmp_path
     numbers = json.loads((out.parent / "transfer.json").read_text())
     assert numbers["roles"] == {"before": "dual", "control": "control", "after": "adapted", "bound": None}
     assert not numbers["gaps"] and "gap is closed" not in page
-    assert 0 <= numbers["confidence"]["toy"]["adapted"]["right"] <= 1
+    confidence = numbers["confidence"]["toy"]["adapted"]
+    assert 0 <= confidence["right"] <= 1 and confidence["tenths"]["confidence"] == [1.0] * 10
+    assert f"<td>1.00<small>{confidence['tenths']['right'][0]:.2f} right</small>" in page
     summary = numbers["summary"]["adapted"]["toy"]["epe_mm"]
     by_seed = [numbers["stages"]["adapted"][s]["toy"]["epe_mm"] for s in ("0", "1")]
     assert summary["mean"] == pytest.approx(sum(by_seed) / 2)
@@ -78,6 +82,8 @@ def test_roles_are_found_by_name_or_given() -> None:
     stages = [Stage(label, {}) for label in ("source_only", "dual", "control", "self_distillation")]
     config = TransferConfig(runs=["x"], out="x.html")
     assert find_roles(stages, config) == Roles("dual", "control", "self_distillation", None)
+    variants = [Stage(label, {}) for label in ("start", "control", "self_distillation", "upper_bound")]
+    assert find_roles(variants, config) == Roles("start", "control", "self_distillation", "upper_bound")
     config.before = "source_only"
     assert find_roles(stages, config).before == "source_only"
     config.after = "nobody"
@@ -117,3 +123,18 @@ def test_command_line_refuses_in_one_line(evaluated: Write, tmp_path: Path, caps
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1
     assert not (tmp_path / "r.html").exists()
+
+
+def test_predictions_of_another_program_stand_beside_the_stages(evaluated: Write, tmp_path: Path) -> None:
+    theirs = evaluated("theirs", 2, missed=(3,)) / "evaluation"
+    with np.load(theirs / "predictions.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files if name != "confidence"}
+    np.savez(theirs / "predictions.npz", **arrays)
+    config = OmegaConf.load(theirs / "config.yaml")
+    OmegaConf.save({**config, "checkpoint": "", "predictions": "theirs.npz"}, theirs / "config.yaml")
+    runs = [str(evaluated("dual", 3)), str(theirs)]
+    transfer(TransferConfig(runs=runs, out=str(tmp_path / "r.html"), after="theirs", bootstrap=10, gallery=1))
+    numbers = json.loads((tmp_path / "transfer.json").read_text())
+    assert list(numbers["confidence"]["toy"]) == ["dual"]
+    assert numbers["facts"]["theirs"]["0"]["chosen_by"] == "not known: predictions of another program"
+    assert "error 0." in (tmp_path / "r.html").read_text()

@@ -11,8 +11,9 @@ import torch
 
 from distill.cross_fitting import FoldPredictor, fold_of_rows
 from distill.labelled_photos import LabelledBatches, left_hands
+from distill.report.facts import noted_facts
 from distill.upper_bound import UpperBoundConfig, UpperBoundModule, main, upper_bound
-from dualmod.checkpoint import save_network
+from dualmod.checkpoint import read_notes, save_network
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.real import LabelledImages, open_labelled
 from dualmod.data.synthetic import PairedBatches, SyntheticHands
@@ -142,6 +143,8 @@ def test_a_run_leaves_a_network_for_each_fold_and_one_evaluation(config):
     assert told["toy"]["num_images"] == NUM_IMAGES and "given" in told["toy"] and "epe_mm" in told["toy"]
     models = [out / f"fold-{k}" / "model.safetensors" for k in range(2)]
     assert models[0].read_bytes() != models[1].read_bytes()
+    facts = noted_facts(read_notes(models[0]))
+    assert (facts.steps, facts.photos) == (config.max_steps, NUM_IMAGES // 2) and facts.seconds
     before = [model.stat().st_mtime_ns for model in models]
     metrics.unlink()
     assert json.loads(upper_bound(config).read_text()) == told

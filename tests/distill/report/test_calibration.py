@@ -1,9 +1,16 @@
 """The reliability diagram against joints counted by hand."""
 
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from distill.report.calibration import BINS, reliability, reliability_figure, surest_half
+from distill.report.calibration import BINS, calibration, reliability, reliability_figure, surest_half, tenths_table
+from distill.report.runs import load_stages
+from distill.report.sections import judged_joints
+from dualmod.data.real import open_labelled
 
 
 def test_bins_hold_as_many_joints_each_and_are_sorted() -> None:
@@ -26,4 +33,29 @@ def test_a_useless_confidence_is_a_flat_line_and_few_joints_do() -> None:
     assert share == pytest.approx(0.5)
     sure, share = reliability((np.array([0.5, 0.2, 0.3]), np.array([True, False, True])))
     assert sure.tolist() == [0.2, 0.3, 0.5] and share.tolist() == [0, 1, 1]
-    assert reliability_figure({"one": (sure, share > 0)}).startswith("data:image/svg+xml")
+    figure = reliability_figure({"one": (sure, share > 0)}, {"one": "#123456"})
+    assert "#123456" in base64.b64decode(figure.partition(",")[2]).decode()
+
+
+def test_each_tenth_has_its_mean_confidence_beside_its_share_of_right_joints() -> None:
+    confidence = np.linspace(0.05, 1, 20)
+    right = np.arange(20) >= 14  # the six surest
+    tenths = [(c, float(k >= 7)) for k, c in enumerate(np.arange(0.075, 1, 0.1))]
+    found = calibration((confidence, right))
+    assert found["right"] == pytest.approx(0.3) and found["right_of_surest_half"] == pytest.approx(0.6)
+    assert found["tenths"]["confidence"] == pytest.approx([c for c, _ in tenths])
+    assert found["tenths"]["right"] == [share for _, share in tenths]
+    (row,) = tenths_table({"one": (confidence, right)}, {"one": "red"})
+    assert (row.label, row.colour) == ("one", "red")
+    assert np.array(row.tenths) == pytest.approx(np.array(tenths))
+
+
+def test_a_hand_that_was_not_found_is_wrong_with_no_confidence(evaluated: Callable[..., Path], real_root: Path) -> None:
+    runs = [evaluated("some", 0.1, missed=(0, 5, 7)), evaluated("other_program", 0.1)]
+    stages = load_stages([str(run) for run in runs])
+    del stages[1].of("toy")[0].predictions["confidence"]
+    judged = judged_joints(stages, "toy", open_labelled(real_root, "toy"))
+    assert list(judged) == ["some"]
+    confidence, right = judged["some"]
+    assert (confidence == 0).sum() == 3 * 21 and not right[confidence == 0].any() and right[confidence > 0].all()
+    assert reliability(judged["some"])[1][0] == 0

@@ -68,6 +68,34 @@ def test_small_differences_on_pseudo_labels_are_not_claimed(evaluated: Write, re
     assert (true.outcome, pseudo.outcome) == ("better", "not shown")
 
 
+def test_a_hand_that_a_run_missed_is_wrong_in_2d_and_left_out_of_3d_in_all_runs(
+    evaluated: Write, real_root: Path
+) -> None:
+    missed = {("adapted", 0): (), ("adapted", 1): (4,), ("control", 0): (4, 6), ("control", 1): (9,)}
+    runs = [str(evaluated(name, 2, seed=seed, missed=rows)) for (name, seed), rows in missed.items()]
+    adapted, control = load_stages(runs)
+    labelled = open_labelled(real_root, "toy")
+    pck, epe = compare(adapted, control, "toy", labelled, bootstrap=50)
+    kept = [k for k in range(12) if k not in (4, 6, 9)]
+    for stage, value in ((adapted, epe.first), (control, epe.second)):
+        per_run = [errors_of(e, labelled).mm[kept].mean() for e in stage.of("toy").values()]
+        assert value == pytest.approx(sum(per_run) / 2)
+    assert (epe.num_images, epe.left_out) == (9, 3) and (pck.num_images, pck.left_out) == (12, 0)
+    assert (
+        "9 images" in epe.sentence
+        and "3 more left out: no 3D prediction by adapted of 1 and control of 3" in epe.sentence
+    )
+    shares = [(errors_of(e, labelled).boxes <= 0.1).mean() for e in control.of("toy").values()]
+    assert pck.second == pytest.approx(sum(shares) / 2) and "left out" not in pck.sentence
+
+
+def test_a_stage_that_predicts_no_3d_is_compared_in_2d_alone(evaluated: Write, real_root: Path) -> None:
+    adapted, control = load_stages([str(evaluated(name, 2)) for name in ("adapted", "control")])
+    control.of("toy")[0].predictions["joints_cam"][:] = np.nan
+    labelled = open_labelled(real_root, "toy")
+    assert [c.metric for c in compare(adapted, control, "toy", labelled, bootstrap=50)] == ["pck_box@0.1"]
+
+
 def test_other_images_than_evaluated_are_refused(evaluated: Write, real_root: Path) -> None:
     (stage,) = load_stages([str(evaluated("dual", 2))])
     labelled = replace(open_labelled(real_root, "toy"), files=("other.png",) * 12)

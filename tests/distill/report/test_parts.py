@@ -50,11 +50,11 @@ def test_figures_are_svg_and_repeat_to_the_byte(evaluated: Write, real_root: Pat
     stages = load_stages([str(evaluated("dual", 2, seed=s)) for s in (0, 1)])
     labelled = open_labelled(real_root, "toy")
     errors = {"dual": [errors_of(e, labelled) for e in stages[0].of("toy").values()]}
-    uri = pck_curves(errors)
+    uri = pck_curves(errors, {"dual": "#123456"})
     text = base64.b64decode(uri.partition(",")[2]).decode()
     assert "<svg" in text and "3D PCK" in text and "dual" in text
-    assert pck_curves(errors) == uri
-    bars = base64.b64decode(joint_bars({"dual": np.arange(21.0)}, "mm").partition(",")[2]).decode()
+    assert "#123456" in text and pck_curves(errors, {"dual": "#123456"}) == uri
+    bars = base64.b64decode(joint_bars({"dual": np.arange(21.0)}, "mm", {"dual": "red"}).partition(",")[2]).decode()
     assert "little tip" in bars
 
 
@@ -78,7 +78,8 @@ def test_gallery_shows_best_worst_and_most_changed(evaluated: Write, real_root: 
     assert [p.kind for p in shown.pictures] == list(KINDS)
     assert [p.caption[:6] for p in shown.pictures] == ["04.png", "07.png", "02.png"]
     assert "taken as a right hand (label: right)" in shown.pictures[0].caption
-    assert shown.columns == ("label", "dual", "adapted")
+    assert shown.columns == ("label", "dual", "adapted") and not shown.rows
+    assert shown.lacking == ("dual", "adapted")
     data = np.frombuffer(base64.b64decode(shown.pictures[0].uri.partition(",")[2]), np.uint8)
     assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (TILE_PX, 3 * TILE_PX, 3)
 
