@@ -119,7 +119,8 @@ def _trained(cfg: AblateConfig, name: str, seed: int, data: Step, root: Path | N
     )
     model = folder / MODEL_FILE
     training = Step(f"seed-{seed}/{name}", trained, pretrain, folder, model, TRAIN_FREE_KEYS, (data.product,))
-    return [training, _measured(cfg, name, seed, model, root), _agreeing(cfg, name, seed, model, data.out, root)]
+    measured = _measured(cfg, name, seed, str(model), (model,), root)
+    return [training, measured, _agreeing(cfg, name, seed, model, data.out, root)]
 
 
 def _agreeing(cfg: AblateConfig, name: str, seed: int, model: Path, data: Path, root: Path | None) -> Step:
@@ -133,32 +134,33 @@ def _agreeing(cfg: AblateConfig, name: str, seed: int, model: Path, data: Path, 
 def _adapted(cfg: AblateConfig, name: str, seed: int, root: Path | None) -> list[Step]:
     """Adaptation and evaluation of a variant; the evaluation of the start alone where it has no option for adapt."""
     folder = Path(cfg.out).expanduser() / f"seed-{seed}" / name
-    start = pose_file(cfg.start.replace(SEED, str(seed)), "start")
+    start = cfg.start.replace(SEED, str(seed))  # by the name that was given, so that another checkout can go on
+    needs = (pose_file(start, "start"),)
     _, options = split_forwarded(shlex.split(cfg.variants[name]), STAGES)
     if options["upper-bound"]:
-        return [_bounded(cfg, name, seed, start, root)]
+        return [_bounded(cfg, name, seed, start, needs, root)]
     if not options["adapt"]:
-        return [_measured(cfg, name, seed, start, root)]
+        return [_measured(cfg, name, seed, start, needs, root)]
     own = [f"checkpoint={start}", f"source={cfg.source}", f"target={cfg.target}", f"target_root={root}"]
     own += [f"out={folder}", f"seed={seed}"]
     config = _compose(cfg, name, "adapt", AdaptConfig, own, ("seed",))
     model = folder / MODEL_FILE
-    adapting = Step(f"seed-{seed}/{name}", config, adapt_to_the_end, folder, model, TRAIN_FREE_KEYS, (start,))
+    adapting = Step(f"seed-{seed}/{name}", config, adapt_to_the_end, folder, model, TRAIN_FREE_KEYS, needs)
     return [
         adapting,
-        _measured(cfg, name, seed, model, root),
+        _measured(cfg, name, seed, str(model), (model,), root),
         _agreeing(cfg, name, seed, model, Path(cfg.source).expanduser(), root),
     ]
 
 
-def _bounded(cfg: AblateConfig, name: str, seed: int, start: Path, root: Path | None) -> Step:
+def _bounded(cfg: AblateConfig, name: str, seed: int, start: str, needs: tuple[Path, ...], root: Path | None) -> Step:
     """The upper bound, which measures itself."""
     folder = Path(cfg.out).expanduser() / f"seed-{seed}" / name
     own = [f"checkpoint={start}", f"source={cfg.source}", f"dataset={cfg.datasets}", f"root={root}"]
     own += [f"out={folder}", f"seed={seed}"]
     config = _compose(cfg, name, "upper-bound", UpperBoundConfig, own, ("seed",))
     measured = folder / EVALUATION_FOLDER / METRICS_FILE
-    return Step(f"seed-{seed}/{name}", config, upper_bound, folder, measured, TRAIN_FREE_KEYS, (start,))
+    return Step(f"seed-{seed}/{name}", config, upper_bound, folder, measured, TRAIN_FREE_KEYS, needs)
 
 
 def adapt_to_the_end(config: AdaptConfig) -> None:
@@ -169,12 +171,14 @@ def adapt_to_the_end(config: AdaptConfig) -> None:
         sys.stderr.write(f"{config.out}: {error}\n")
 
 
-def _measured(cfg: AblateConfig, name: str, seed: int, model: Path, root: Path | None) -> Step:
+def _measured(
+    cfg: AblateConfig, name: str, seed: int, checkpoint: str, needs: tuple[Path, ...], root: Path | None
+) -> Step:
     inner = Path(cfg.out).expanduser() / f"seed-{seed}" / name / EVALUATION_FOLDER
-    options = [f"checkpoint={model}", f"dataset={cfg.datasets}", f"root={root}", f"out={inner}"]
+    options = [f"checkpoint={checkpoint}", f"dataset={cfg.datasets}", f"root={root}", f"out={inner}"]
     config = _compose(cfg, name, "evaluate", EvaluateConfig, options)
     place = f"seed-{seed}/{name}/{EVALUATION_FOLDER}"
-    return Step(place, config, evaluate, inner, inner / METRICS_FILE, ("batch_size", "device"), (model,))
+    return Step(place, config, evaluate, inner, inner / METRICS_FILE, ("batch_size", "device"), needs)
 
 
 def _compose(

@@ -220,6 +220,15 @@ def test_methods_of_adaptation_start_from_the_checkpoint_of_their_seed(
     assert "All seeds start from one network" not in table
 
 
+def test_the_released_start_stays_a_name_so_that_another_checkout_resumes(
+    calls: list, real_root: Path, tmp_path: Path
+) -> None:
+    options = {"variants": METHODS, "start": "released_start", "source": str(tmp_path), "target": "toy"}
+    ablate(AblateConfig(out=str(tmp_path / "x"), seeds=[0], real_root=str(real_root), datasets="toy", **options))
+    assert {made.checkpoint for stage, made in calls if stage == "adapt"} == {"released_start"}
+    assert "released_start" in {made.checkpoint for stage, made in calls if stage == "evaluate"}
+
+
 def test_one_start_for_all_seeds_is_said_in_the_table(calls: list, real_root: Path, tmp_path: Path) -> None:
     start = starts(tmp_path / "starts").replace("SEED", "0")
     options = {"variants": METHODS, "start": start, "source": str(tmp_path), "target": "toy"}
