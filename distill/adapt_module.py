@@ -32,7 +32,7 @@ class AdaptModule(TrainingModule):
             return objective(self.net, view, view_plus, self.config.method.source)
         (view, view_plus), target = self.method.restyled((view, view_plus), target, step)
         terms = objective(self.net, view, view_plus, self.config.method.source)
-        return terms | self.method.losses(self.net, view, target, step)
+        return {**terms, **self.method.losses(self.net, view, target, step)}
 
     def after_step(self) -> None:
         if self.method is None:

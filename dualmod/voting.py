@@ -124,7 +124,7 @@ class VotingPredictor(Predictor):
         if not len(rows):
             return look
         sides = [LEFT if is_left[row] else RIGHT for row in rows]
-        other = self.predict_crops([images[row] for row in rows], A_crop_image[rows], sides)
+        other = self.predict_crops([images[int(row)] for row in rows], A_crop_image[rows], sides)
         mended = {f.name: getattr(look, f.name).copy() for f in fields(HandEstimates)}
         for name, values in mended.items():
             values[rows] = getattr(other, name)
