@@ -26,7 +26,7 @@ def precision_figure(found: Mapping[str, dict], within: float) -> bytes:
         heights = [100 * value for value in steps.values()]
         drawn = bars.bar(range(len(steps)), heights, color=[stage_colour(k) for k in range(len(steps))])
         bars.bar_label(drawn, fmt="%.1f", fontsize=8)
-        bars.set_xticks(range(len(steps)), [step.replace(" ", "\n") for step in steps], fontsize=8)
+        bars.set_xticks(range(len(steps)), list(steps), fontsize=8, rotation=35, ha="right")
         bars.set(
             ylabel=f"joints within {within:g} box, %", title=f"{name}: corrections, {summary['num_photos']} photos"
         )
