@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dualmod.checkpoint import read_metadata
-from dualmod.network.backbone import timm_names
+from dualmod.network.backbone import REDUCTIONS, timm_names
 from dualmod.network.model import IMAGE_MEAN, IMAGE_STD
 from synth.files import require_file, written_atomically
 
@@ -20,18 +20,22 @@ NAMES = ("timm", "torchvision")
 
 
 def load_backbone(path: str | Path, modality: str = "rgb") -> nn.Module:
-    """The encoder of a checkpoint as a plain timm model with five feature maps, in evaluation mode, on the CPU.
+    """The encoder of a checkpoint as a plain timm model with its feature maps, in evaluation mode, on the CPU.
 
-    It is ``timm.create_model(name, features_only=True)`` with the weights loaded strictly, and needs nothing of ours
-    afterwards. RGB takes [batch, 3, height, width] normalised with ImageNet's mean and standard deviation; depth takes
-    [batch, 1, height, width], twice the closeness (``dualmod.data.batch``) less 0.5.
+    It is ``timm.create_model(name, features_only=True)`` with the weights loaded strictly and without the stages that
+    the encoder has not, and needs nothing of ours afterwards. RGB takes [batch, 3, height, width] normalised with
+    ImageNet's mean and standard deviation; depth takes [batch, 1, height, width], twice the closeness
+    (``dualmod.data.batch``) less 0.5.
 
     Raises:
         FileNotFoundError: when there is no such file.
         ValueError: when it is no checkpoint of ours, is damaged, or its weights don't fit its backbone.
     """
-    name, state = _trunk(path, modality)
-    model = timm.create_model(name, pretrained=False, in_chans=CHANNELS[modality], features_only=True)
+    name, stages, state = _trunk(path, modality)
+    model = timm.create_model(
+        name, pretrained=False, in_chans=CHANNELS[modality], features_only=True, out_indices=tuple(range(stages))
+    )
+    _drop_stages(model, name, stages)
     # timm joins the names of nested modules by _ where it flattens a model
     flat = {key.replace(".", "_"): key for key in model.state_dict()}
     try:
@@ -59,7 +63,7 @@ def save_backbone(path: str | Path, out: str | Path, modality: str = "rgb", name
     """
     if names not in NAMES:
         raise ValueError(f"names={names} is unknown; legal: {', '.join(NAMES)}")
-    name, state = _trunk(path, modality)
+    name, _, state = _trunk(path, modality)
     if names == "torchvision":
         _require_torchvision(name, state)
     stored = read_metadata(path)
@@ -72,19 +76,29 @@ def save_backbone(path: str | Path, out: str | Path, modality: str = "rgb", name
     return Path(out)
 
 
-def _trunk(path: str | Path, modality: str) -> tuple[str, dict[str, Tensor]]:
-    """timm name of an encoder, and its weights in timm's names."""
+def _trunk(path: str | Path, modality: str) -> tuple[str, int, dict[str, Tensor]]:
+    """timm name of an encoder, the number of its stages, and its weights in timm's names."""
     if modality not in CHANNELS:
         raise ValueError(f"modality={modality} is unknown; legal: {', '.join(CHANNELS)}")
     path = require_file(path, "checkpoint")
-    name = json.loads(read_metadata(path)["network"])[modality]["backbone"]
+    config = json.loads(read_metadata(path)["network"])[modality]
+    name, stages = config["backbone"], config.get("stages", len(REDUCTIONS))
     prefix = f"{modality}_encoder.stages."
     held = {key.removeprefix(prefix): t for key, t in load_file(path).items() if key.startswith(prefix)}
-    names = timm_names(name)
+    names = timm_names(name, stages)
     wrong = sorted(set(held) ^ set(names))
     if wrong:
         raise ValueError(f"checkpoint={path} does not fit {name}: {prefix}{wrong[0]} is missing or unknown")
-    return name, {full: held[key].contiguous() for key, full in names.items()}
+    return name, stages, {full: held[key].contiguous() for key, full in names.items()}
+
+
+def _drop_stages(model: nn.Module, name: str, stages: int) -> None:
+    """Leave out the blocks beyond the first ``stages``, which timm's feature extractors of EfficientNets still run."""
+    blocks = getattr(model, "blocks", None)
+    if not isinstance(blocks, nn.Sequential):
+        return
+    kept = {full.split(".")[1] for full in timm_names(name, stages).values() if full.startswith("blocks.")}
+    model.blocks = blocks[: len(kept)]
 
 
 def _require_torchvision(name: str, state: dict[str, Tensor]) -> None:

@@ -38,14 +38,14 @@ def backbone_stages(name: str, in_channels: int, weights: str = "") -> tuple[nn.
     return stages, [tap["num_chs"] for tap in model.feature_info]  # type: ignore[union-attr]
 
 
-def timm_names(name: str) -> dict[str, str]:
-    """Key in the state dict of ``backbone_stages`` -> key in that of the timm model.
+def timm_names(name: str, stages: int = len(REDUCTIONS)) -> dict[str, str]:
+    """Key in the state dict of the first ``stages`` of ``backbone_stages`` -> key in that of the timm model.
 
     Raises:
         ValueError: as ``backbone_stages``.
     """
     with torch.device("meta"):
-        return _names(_split(name, _created(name, 3)))
+        return _names(_split(name, _created(name, 3))[:stages])
 
 
 def _created(name: str, in_channels: int) -> nn.Module:

@@ -9,16 +9,22 @@ from synth.conventions import NUM_JOINTS, ROOT_JOINT
 
 
 class Decoder(nn.Module):
-    """Three deconvolutions with batch norm and ReLU, from 1/32 to 1/4 of the input (Lin et al. 2023, section 4.1).
+    """Deconvolutions with batch norm and ReLU, from the last stage to 1/4 of the input (Lin et al. 2023, section 4.1).
 
-    With skips (ours; the paper has none) the encoder's laterals of strides 16, 8 and 4 are added after each.
+    Three of them after the paper's five stages, whose last one has 1/32 of the input. With skips (ours; the paper has
+    none) the encoder's laterals of strides 16, 8 and 4 are added after each.
     """
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, stages: int = 5):
+        """
+        Args:
+            width: Channels.
+            stages: Stages of the encoders, 3 to 5.
+        """
         super().__init__()
         self.up = nn.ModuleList(
             nn.Sequential(nn.ConvTranspose2d(width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width))
-            for _ in range(3)
+            for _ in range(stages - 2)
         )
         self.head = nn.Conv2d(width, 2 * NUM_JOINTS + 2, 1)
         self.sharpness = nn.Parameter(torch.tensor(1.0))

@@ -1,4 +1,4 @@
-"""The two encoders: a backbone in five stages, with depth attention after each, and a neck to the decoder's width."""
+"""The two encoders: a backbone in stages, with depth attention after each, and a neck to the decoder's width."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,10 +20,12 @@ class EncoderConfig:
 
     backbone: str = option("tf_efficientnet_lite0", "timm name of a backbone with five stages")
     weights: str = option("", "empty: random; imagenet: from the installed package; else a local file")
-    frozen_stages: int = option(0, "number of first stages whose weights and statistics stay as loaded, 0 to 5")
+    frozen_stages: int = option(0, "number of first stages whose weights and statistics stay as loaded")
+    stages: int = option(5, "number of first stages that the network has, 3 to 5")
 
     def __post_init__(self) -> None:
-        check(0 <= self.frozen_stages <= 5, "frozen_stages", self.frozen_stages, "0 to 5")
+        check(3 <= self.stages <= 5, "stages", self.stages, "3 to 5")
+        check(0 <= self.frozen_stages <= self.stages, "frozen_stages", self.frozen_stages, f"0 to {self.stages}")
 
 
 class Encoder(nn.Module):
@@ -38,7 +40,8 @@ class Encoder(nn.Module):
         """
         super().__init__()
         self.taps = frozenset(taps)
-        self.stages, self.channels = backbone_stages(config.backbone, in_channels, config.weights)
+        stages, channels = backbone_stages(config.backbone, in_channels, config.weights)
+        self.stages, self.channels = stages[: config.stages], channels[: config.stages]
         self.frozen_stages = config.frozen_stages
         for stage in self.stages[: self.frozen_stages]:
             stage.requires_grad_(False)
@@ -53,7 +56,7 @@ class Encoder(nn.Module):
     def forward(
         self, image: Float[Tensor, "batch channels side side"], attention: list[Tensor] | None = None
     ) -> list[Tensor]:
-        """Features of the five stages.
+        """Features of the stages.
 
         Args:
             image: Normalised input.
@@ -70,7 +73,7 @@ class Encoder(nn.Module):
         return features
 
     def self_attended(self, image: Float[Tensor, "batch channels side side"]) -> tuple[list[Tensor], list[Tensor]]:
-        """Features of the five stages, re-weighted by their own attention at the taps, and the attention maps (1 where
+        """Features of the stages, re-weighted by their own attention at the taps, and the attention maps (1 where
         there is no tap)."""
         features: list[Tensor] = []
         attention: list[Tensor] = []

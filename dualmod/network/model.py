@@ -17,6 +17,9 @@ from synth.config import check, option
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
+SIDES = ("right", "both")
+FIRST_RELEASE = {"crop_margin": 1.6, "sides": "right"}
+"""What networks were whose files don't say it."""
 
 
 @dataclass
@@ -26,16 +29,24 @@ class NetworkConfig:
     image_size: int = option(96, "side of the input crop in pixels, a multiple of 32")
     rgb: EncoderConfig = option(EncoderConfig(), "the RGB encoder")
     depth: EncoderConfig = option(EncoderConfig(backbone="mobilenetv3_small_100"), "the depth encoder")
-    decoder_width: int = option(64, "channels of the decoder's three deconvolutions")
+    crop_margin: float = option(1.3, "side of the crop at test over the longer side of the hand's box")
+    sides: str = option("right", "hands that the network sees: right, left ones mirrored to it; or both as they are")
+    decoder_width: int = option(64, "channels of the decoder's deconvolutions")
     skips: bool = option(True, "add encoder stages 2 to 4 in the decoder (the paper does not)")
     embedding_dims: int = option(128, "length of the contrastive embedding")
     shared_projector: bool = option(True, "one projector to the embedding for RGB, depth and fused; false: one each")
-    attention_taps: list[int] = option(list(STAGES), "stages after which depth attention acts, 1 to 5")
+    attention_taps: list[int] = option(list(STAGES), "stages after which depth attention acts, as far as there are")
 
     def __post_init__(self) -> None:
         check(
             self.image_size >= 64 and self.image_size % 32 == 0,
             "network.image_size", self.image_size, "a multiple of 32, at least 64",
+        )  # fmt: skip
+        check(0.5 <= self.crop_margin <= 10, "network.crop_margin", self.crop_margin, "0.5 to 10")
+        check(self.sides in SIDES, "network.sides", self.sides, f"one of {', '.join(SIDES)}")
+        check(
+            self.depth.stages == self.rgb.stages, "network.depth.stages", self.depth.stages,
+            f"network.rgb.stages={self.rgb.stages}: both encoders share the decoder",
         )  # fmt: skip
         check(self.decoder_width > 0, "network.decoder_width", self.decoder_width, "positive")
         check(self.embedding_dims > 0, "network.embedding_dims", self.embedding_dims, "positive")
@@ -79,7 +90,7 @@ class DualModalityNet(nn.Module):
         self.depth_encoder = Encoder(config.depth, 1, config.attention_taps)
         self.rgb_neck = Neck(self.rgb_encoder.channels, config.decoder_width, config.skips)
         self.depth_neck = Neck(self.depth_encoder.channels, config.decoder_width, config.skips)
-        self.decoder = Decoder(config.decoder_width)
+        self.decoder = Decoder(config.decoder_width, config.rgb.stages)
         self.projector = _projector(config)
         self.handedness = nn.Linear(config.decoder_width, 1)
         others = () if config.shared_projector else ("depth", "fused")
@@ -102,16 +113,16 @@ class DualModalityNet(nn.Module):
         return _latent(self.rgb_neck(self.rgb_encoder(image, attention)))
 
     def encode_depth(self, depth: Float[Tensor, "batch 1 side side"]) -> tuple[Latent, list[Tensor]]:
-        """Latent of closeness maps at input size, and the five attention maps."""
+        """Latent of closeness maps at input size, and the attention map of each stage."""
         image = (2 * depth - 0.5).contiguous(memory_format=torch.channels_last)
         features, attention = self.depth_encoder.self_attended(image)
         return _latent(self.depth_neck(features)), attention
 
     def mask_attention(self, mask: Float[Tensor, "batch 1 side side"]) -> list[Tensor]:
-        """Five attention maps from a hand mask, in place of those of ``encode_depth``; 1 where there is no tap."""
-        maps = [mask_attention(mask, (mask.shape[-2] // r, mask.shape[-1] // r)) for r in REDUCTIONS]
-        taps = self.config.attention_taps
-        return [m if stage in taps else torch.ones_like(m) for stage, m in zip(STAGES, maps, strict=True)]
+        """Attention maps from a hand mask, in place of those of ``encode_depth``; 1 where there is no tap."""
+        reductions, taps = REDUCTIONS[: self.config.rgb.stages], self.config.attention_taps
+        maps = [mask_attention(mask, (mask.shape[-2] // r, mask.shape[-1] // r)) for r in reductions]
+        return [m if stage in taps else torch.ones_like(m) for stage, m in enumerate(maps, 1)]
 
     def second_pass(self, rgb: Tensor, first: Prediction) -> tuple[Prediction, Prediction, list[Tensor]]:
         """Fused and depth-only predictions with the depth that the first pass predicted (section 3.4).
@@ -176,6 +187,6 @@ def network_from_dict(plain: dict[str, Any]) -> DualModalityNet:
     """
     try:
         encoders = {name: EncoderConfig(**plain[name]) for name in ("rgb", "depth")}
-        return DualModalityNet(NetworkConfig(**{**plain, **encoders}))
+        return DualModalityNet(NetworkConfig(**{**FIRST_RELEASE, **plain, **encoders}))
     except (KeyError, TypeError) as error:
         raise ValueError(f"the checkpoint's network config does not fit this version: {error}") from error

@@ -19,10 +19,12 @@ from dualmod.network.model import DualModalityNet, NetworkConfig
 DOCUMENT = Path(__file__).parents[2] / "docs" / "backbone.md"
 
 
-def checkpoint(path: Path, rgb: str = "resnet18", depth: str = "mobilenetv3_small_050") -> tuple[Path, DualModalityNet]:
+def checkpoint(
+    path: Path, rgb: str = "resnet18", depth: str = "mobilenetv3_small_050", stages: int = 5
+) -> tuple[Path, DualModalityNet]:
     """A network whose statistics are not those of a new one."""
     torch.manual_seed(0)
-    encoders = {"rgb": EncoderConfig(backbone=rgb), "depth": EncoderConfig(backbone=depth)}
+    encoders = {name: EncoderConfig(backbone=b, stages=stages) for name, b in (("rgb", rgb), ("depth", depth))}
     net = DualModalityNet(NetworkConfig(image_size=64, **encoders, decoder_width=16, embedding_dims=8))
     for name, buffer in net.named_buffers():
         if name.endswith("running_mean"):
@@ -32,9 +34,11 @@ def checkpoint(path: Path, rgb: str = "resnet18", depth: str = "mobilenetv3_smal
 
 
 @pytest.mark.parametrize(("modality", "channels"), [("rgb", 3), ("depth", 1)])
-@pytest.mark.parametrize("backbone", ["resnet18", "densenet121", "mobilenetv3_small_050"])
-def test_a_timm_model_has_the_features_of_the_encoder(backbone, modality, channels, tmp_path):
-    path, net = checkpoint(tmp_path / "m.safetensors", backbone, backbone)
+@pytest.mark.parametrize(
+    ("backbone", "stages"), [("resnet18", 5), ("densenet121", 5), ("mobilenetv3_small_050", 4), ("resnet18", 4)]
+)
+def test_a_timm_model_has_the_features_of_the_encoder(backbone, stages, modality, channels, tmp_path):
+    path, net = checkpoint(tmp_path / "m.safetensors", backbone, backbone, stages)
     image = torch.randn(1, channels, 64, 64)
     encoder = net.rgb_encoder if modality == "rgb" else net.depth_encoder
     with torch.no_grad():

@@ -8,7 +8,7 @@ import torch
 from dualmod.checkpoint import load_network, read_notes, save_network
 from dualmod.network.decoder import read_out
 from dualmod.network.encoder import Encoder, EncoderConfig
-from dualmod.network.model import DualModalityNet, NetworkConfig
+from dualmod.network.model import DualModalityNet, NetworkConfig, network_dict, network_from_dict
 
 
 def test_read_out_of_a_point_is_that_cell_with_full_confidence():
@@ -124,3 +124,40 @@ def test_projectors_that_are_not_shared_differ_and_are_saved(tiny_config, tmp_pa
 def test_taps_beyond_the_stages_are_refused(tiny_config, taps):
     with pytest.raises(ValueError, match=r"network.attention_taps=.* a list of different stages from 1 to 5"):
         replace(tiny_config, attention_taps=taps)
+
+
+def test_less_stages_make_a_smaller_network_of_the_same_outputs(tiny_config, tmp_path):
+    four = {name: replace(getattr(tiny_config, name), stages=4) for name in ("rgb", "depth")}
+    torch.manual_seed(0)
+    net = DualModalityNet(replace(tiny_config, **four)).eval()
+    assert len(net.rgb_encoder.stages) == len(net.depth_encoder.stages) == 4 and len(net.decoder.up) == 2
+    rgb, depth = torch.rand(2, 3, 64, 64), torch.zeros(2, 1, 64, 64)
+    depth[:, :, 10:30, 30:50] = 0.5
+    assert net(rgb).heatmap_logits.shape == (2, 21, 16, 16)
+    latent, attention = net.encode_depth(depth)
+    assert [a.shape[-1] for a in attention] == [32, 16, 8, 4]
+    assert [m.shape[-1] for m in latent.laterals] == [16, 8, 4]
+    assert [m.shape[-1] for m in net.mask_attention((depth > 0).float())] == [32, 16, 8, 4]
+    assert not torch.allclose(net.fused(rgb, attention).joints_uv, net(rgb).joints_uv)
+    save_network(tmp_path / "m.safetensors", net, {})
+    torch.testing.assert_close(load_network(tmp_path / "m.safetensors")(rgb).joints_uv, net(rgb).joints_uv)
+
+
+def test_encoders_that_differ_in_stages_are_refused(tiny_config):
+    with pytest.raises(ValueError, match=r"network.depth.stages=5 .*network.rgb.stages=4: both encoders share"):
+        replace(tiny_config, rgb=replace(tiny_config.rgb, stages=4))
+
+
+def test_a_file_of_the_first_release_saw_right_hands_at_a_margin_of_1_6(tiny_config):
+    plain = network_dict(tiny_config)
+    for encoder in ("rgb", "depth"):
+        del plain[encoder]["stages"]
+    del plain["crop_margin"], plain["sides"]
+    old = network_from_dict(plain).config
+    assert (old.crop_margin, old.sides, old.rgb.stages, old.depth.stages) == (1.6, "right", 5, 5)
+
+
+@pytest.mark.parametrize(("key", "value"), [("sides", "left"), ("crop_margin", 0.4), ("crop_margin", float("nan"))])
+def test_an_unknown_side_or_margin_is_one_line(tiny_config, key, value):
+    with pytest.raises(ValueError, match=rf"network.{key}={value} "):
+        replace(tiny_config, **{key: value})
