@@ -30,7 +30,7 @@ METHODS = sorted(p.stem for p in (Path(configs.__file__).parent / "pretrain" / "
 
 def hands(count: int, side: int) -> HandBatch:
     images = torch.rand(count, 3, side, side), torch.rand(count, 1, side, side), torch.ones(count, 1, side, side)
-    return HandBatch(*images, torch.rand(count, 21, 2), torch.randn(count, 21), torch.ones(count, 21))
+    return HandBatch(*images, torch.rand(count, 21, 2), torch.randn(count, 21), torch.ones(count, 21), images[1])
 
 
 def views(count: int, side: int) -> ContrastView:
@@ -57,9 +57,9 @@ def counted(net: DualModalityNet, method: PretrainMethod) -> float:
     if method.classes.weight > 0:
         centres = torch.randn(method.classes.count, 63).numpy()
         heads.append(PoseClasses(method.classes, centres, 1.0, net.config.decoder_width))
-    batch = hands(method.repeats * BATCH, side)
+    batch = [hands(BATCH, side)] * (2 if method.contrast_terms else 1)
     with counter() as supervised:
-        torch.stack([*objective(net, batch, batch, method, *heads).values()]).sum().backward()
+        torch.stack([*objective(net, batch, method, *heads).values()]).sum().backward()
     total = (1 - share) * supervised.get_total_flops()
     if share > 0:
         count = sum(method.phase.rows(BATCH))

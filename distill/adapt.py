@@ -22,9 +22,11 @@ from distill.watch import Watch
 from dualmod.checkpoint import choose_device, load_network, read_notes, save_network
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.batch import HandBatch
-from dualmod.data.synthetic import PairedBatches, SyntheticHands, held_out_batches
+from dualmod.data.synthetic import SyntheticHands, held_out_batches
 from dualmod.held_out import held_out_error
+from dualmod.methods.batches import supervised_batches
 from dualmod.network.model import DualModalityNet
+from dualmod.network.modes import note_untrained_depth
 from dualmod.predictor import Predictor
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.ranks import require_one_process
@@ -55,6 +57,8 @@ def adapt(config: AdaptConfig) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
     net = load_network(start)
+    if config.method.source.depth_branch:
+        note_untrained_depth(net, config.checkpoint)
     photos = open_photos(config.target, config.target_root)
     views = config.method.views() if isinstance(config.method, TargetOptions) else None
     if views is not None:
@@ -154,11 +158,13 @@ def _alarms(config: AdaptConfig, net: DualModalityNet, hands: SyntheticHands, ta
 
 def _batches(
     config: AdaptConfig, hands: SyntheticHands, augment: AugmentConfig, targets: TargetBatches | None
-) -> Callable[[int], tuple[tuple[HandBatch, HandBatch], TargetBatch | None]]:
-    """The batch of a step. The control sees as many images in a step: each synthetic sample counts for two views."""
-    samples = config.source_batch_size + (0 if targets else config.target_batch_size // 2)
-    pairs = PairedBatches(hands, augment, steps=config.max_steps, batch_size=samples, seed=config.seed + 1)
-    return lambda step: (pairs[step], targets(step) if targets else None)
+) -> Callable[[int], tuple[tuple[HandBatch, ...], TargetBatch | None]]:
+    """The batch of a step. The control sees as many images in a step, all of them renders."""
+    images = 2 * config.source_batch_size + (0 if targets else config.target_batch_size)
+    renders = supervised_batches(
+        config.method.source, hands, augment, steps=config.max_steps, images=images, seed=config.seed + 1
+    )
+    return lambda step: (renders[step], targets(step) if targets else None)
 
 
 main = stage_main("adapt", AdaptConfig, adapt)

@@ -9,7 +9,6 @@ from distill.adapt_config import AdaptConfig
 from distill.alarms import Alarms
 from distill.methods import Setting
 from dualmod.network.model import DualModalityNet
-from dualmod.network.modes import start_training
 from dualmod.objective import objective
 from dualmod.training_module import TrainingModule
 
@@ -17,22 +16,22 @@ from dualmod.training_module import TrainingModule
 class AdaptModule(TrainingModule):
     """Supervision by renders, and the losses of a method on photos."""
 
+    net: DualModalityNet
+
     def __init__(self, net: DualModalityNet, config: AdaptConfig, alarms: Alarms | None = None):
         batch_size = config.source_batch_size + config.target_batch_size
         super().__init__(config.optimizer.for_batch(batch_size), config.max_steps)
         self.net, self.config, self.alarms = net, config, alarms
+        self.frozen_statistics = config.frozen_statistics
         self.method = config.method.build(net, Setting(config.seed, config.max_steps))
 
-    def on_train_start(self) -> None:
-        start_training(self.net, frozen_statistics=self.config.frozen_statistics)
-
     def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
-        (view, view_plus), target = batch
+        views, target = batch
         if self.method is None:
-            return objective(self.net, view, view_plus, self.config.method.source)
-        (view, view_plus), target = self.method.restyled((view, view_plus), target, step)
-        terms = objective(self.net, view, view_plus, self.config.method.source)
-        return {**terms, **self.method.losses(self.net, view, target, step)}
+            return objective(self.net, views, self.config.method.source)
+        views, target = self.method.restyled(views, target, step)
+        terms = objective(self.net, views, self.config.method.source)
+        return {**terms, **self.method.losses(self.net, views[0], target, step)}
 
     def after_step(self) -> None:
         if self.method is None:

@@ -26,7 +26,6 @@ from dualmod.localizer.network import LocalizerNet
 from dualmod.localizer.scene_config import SceneConfig
 from dualmod.localizer.targets import centre_targets
 from dualmod.localizer.train import scene_losses
-from dualmod.network.modes import start_training
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.ranks import require_one_process
 from dualmod.training import run_training
@@ -80,14 +79,13 @@ class AdaptLocalizerConfig:
 class AdaptLocalizerModule(TrainingModule):
     """The losses on scenes, and those on photos with the teacher's finds as labels."""
 
+    net: LocalizerNet
+
     def __init__(self, net: LocalizerNet, config: AdaptLocalizerConfig):
         batch_size = config.source_batch_size + config.target_batch_size
         super().__init__(config.optimizer.for_batch(batch_size), config.max_steps)
-        self.net, self.config = net, config
+        self.net, self.config, self.frozen_statistics = net, config, config.frozen_statistics
         self.teacher = HandTeacher(net, config.teacher)
-
-    def on_train_start(self) -> None:
-        start_training(self.net, frozen_statistics=self.config.frozen_statistics)
 
     def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
         scenes, views = batch

@@ -19,7 +19,7 @@ class PhotoTrainingConfig:
     out: str = required("folder for the checkpoint and the logs")
     seed: int = option(0, "seed of order and augmentation")
     max_steps: int = option(300, "optimisation steps")
-    source_batch_size: int = option(8, "synthetic samples in a step, each in two views")
+    source_batch_size: int = option(8, "synthetic samples in a step, in two views each, or twice as many in one")
     target_batch_size: int = option(24, "photos in a step; the control takes half as many more synthetic samples")
     holdout: float = option(0.04, "share of the dataset that is kept out for testing")
     frozen_statistics: bool = option(True, "keep the normalisation statistics of the start checkpoint")

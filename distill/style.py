@@ -39,25 +39,24 @@ def mix_amplitudes(
 
 
 def exchange_style(
-    pair: tuple[HandBatch, HandBatch],
+    views: tuple[HandBatch, ...],
     target: TargetBatch,
     share: float,
     radius: float,
     generator: torch.Generator,
-) -> tuple[tuple[HandBatch, HandBatch], TargetBatch]:
+) -> tuple[tuple[HandBatch, ...], TargetBatch]:
     """Renders in the style of photos and strong views in that of renders, each in ``share`` of the rows.
 
-    Both views of a render take the same photo's style. A row's donor and its alpha, uniform in [0, 1], are random.
+    All views of a render take the same photo's style. A row's donor and its alpha, uniform in [0, 1], are random.
     """
-    view, view_plus = pair
-    photos, renders = target.strong, view.rgb
-    alpha, donors = _draw(len(view), len(target), share, generator)
+    photos, renders = target.strong, views[0].rgb
+    alpha, donors = _draw(len(renders), len(target), share, generator)
     styles = photos[donors]
     alpha = alpha.to(renders)
-    restyled = [replace(v, rgb=mix_amplitudes(v.rgb, styles, alpha, radius)) for v in (view, view_plus)]
-    alpha, donors = _draw(len(target), len(view), share, generator)
+    restyled = [replace(v, rgb=mix_amplitudes(v.rgb, styles, alpha, radius)) for v in views]
+    alpha, donors = _draw(len(target), len(renders), share, generator)
     strong = mix_amplitudes(photos, renders[donors], alpha.to(photos), radius)
-    return (restyled[0], restyled[1]), replace(target, strong=strong)
+    return tuple(restyled), replace(target, strong=strong)
 
 
 def _draw(count: int, num_donors: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -24,10 +24,10 @@ from distill.target_losses import handedness_pseudo_loss, pose_loss
 from dualmod.checkpoint import choose_device, load_network, read_notes, save_network
 from dualmod.data.batch import HandBatch
 from dualmod.data.real import LabelledImages, open_labelled
-from dualmod.data.synthetic import PairedBatches, SyntheticHands
+from dualmod.data.synthetic import SyntheticHands
 from dualmod.evaluate import EvaluateConfig, evaluate_with
+from dualmod.methods.batches import supervised_batches
 from dualmod.network.model import DualModalityNet
-from dualmod.network.modes import start_training
 from dualmod.objective import MethodConfig, mirrored_rows, objective
 from dualmod.predictor import Predictor
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
@@ -95,18 +95,17 @@ def upper_bound(config: UpperBoundConfig) -> Path:
 class UpperBoundModule(TrainingModule):
     """Supervision by renders and by labelled photos."""
 
+    net: DualModalityNet
+
     def __init__(self, net: DualModalityNet, config: UpperBoundConfig):
         batch_size = config.source_batch_size + config.target_batch_size
         super().__init__(config.optimizer.for_batch(batch_size), config.max_steps)
-        self.net, self.config = net, config
-
-    def on_train_start(self) -> None:
-        start_training(self.net, frozen_statistics=self.config.frozen_statistics)
+        self.net, self.config, self.frozen_statistics = net, config, config.frozen_statistics
 
     def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
-        (view, view_plus), photos = batch
+        views, photos = batch
         method = self.config.method
-        terms = objective(self.net, view, view_plus, method)
+        terms = objective(self.net, views, method)
         prediction = self.net(photos.rgb)
         unknown = ~photos.has_depth[:, None]
         depth = torch.where(unknown, prediction.joints_depth.detach(), photos.joints_depth)
@@ -134,12 +133,13 @@ def _train_fold(
     config: UpperBoundConfig, start: Path, hands: SyntheticHands, photos: LabelledBatches, model_file: Path
 ) -> None:
     net = load_network(start)
-    pairs = PairedBatches(
-        hands, photos.augment, steps=config.max_steps, batch_size=config.source_batch_size, seed=config.seed + 1
-    )
+    renders = supervised_batches(
+        config.method, hands, photos.augment,
+        steps=config.max_steps, images=2 * config.source_batch_size, seed=config.seed + 1,
+    )  # fmt: skip
 
-    def batch_of(step: int) -> tuple[tuple[HandBatch, HandBatch], PhotoBatch]:
-        return pairs[step], photos(step)
+    def batch_of(step: int) -> tuple[tuple[HandBatch, ...], PhotoBatch]:
+        return renders[step], photos(step)
 
     model_file.parent.mkdir(exist_ok=True)
     started = time.perf_counter()

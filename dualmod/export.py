@@ -28,6 +28,7 @@ from dualmod.deploy.checks import (
 from dualmod.deploy.graphs import RgbdGraph, RgbGraph, graph_of
 from dualmod.deploy.int8 import calibration_inputs, quantise
 from dualmod.deploy.onnx_file import OnnxNetwork, annotate, require_packages, write_onnx
+from dualmod.network.modes import note_untrained_depth
 from dualmod.released import pose_file
 from synth.config import check, option, required, stage_main
 from synth.conventions import JOINT_NAMES, REFERENCE_BONE, ROOT_JOINT
@@ -85,6 +86,8 @@ def export_model(config: ExportModelConfig) -> Path:
     require_packages(f"format={config.format}")
     checkpoint = pose_file(config.checkpoint)
     graph = graph_of(load_network(checkpoint), depth=config.depth)
+    if config.depth:
+        note_untrained_depth(graph.net, config.checkpoint)
     calibration = None
     if config.precision == "int8":
         calibration = calibration_inputs(graph, config.calibration, config.calibration_images)

@@ -1,6 +1,6 @@
-"""The pre-training objective: which passes run on a pair of views, and the losses on them."""
+"""The pre-training objective: which passes run on the views of a step, and the losses on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -45,7 +45,9 @@ class MethodConfig:
     temperature: float = option(0.5, "temperature of NT-Xent")
     alignment_weight: float = option(0.0, "weight of the l1 difference between RGB and depth features")
     handedness_weight: float = option(0.5, "weight of the handedness output")
-    mirrored_share: float = option(0.5, "mirrored images added for handedness, as a share of the batch")
+    mirrored_share: float = option(
+        0.125, "network.sides=right: mirrored images added for handedness, as a share of the batch"
+    )
     supervision: SupervisionConfig = option(SupervisionConfig(), "weights of pose, mask and depth")
 
     def __post_init__(self) -> None:
@@ -67,8 +69,9 @@ class MethodConfig:
         check(given or not self.fused_branch, "method.fused_branch", self.fused_branch, f"false {without}")
         check(self.depth_branch or not self.alignment_weight, "method.alignment_weight", self.alignment_weight,
               f"0 {without}")  # fmt: skip
-        check(self.depth_branch or self.plus_depth == "sensor", "method.plus_depth", self.plus_depth,
-              f"sensor {without}")  # fmt: skip
+        given = self.plus_depth == "sensor" or (self.depth_branch and len(self.contrast_terms) > 0)
+        check(given, "method.plus_depth", self.plus_depth,
+              "sensor without a depth branch and contrastive terms: there is no second view")  # fmt: skip
         branches = {"rgb": True, "depth": self.depth_branch, "fused": self.fused_branch}
         for name in self.contrast_terms:
             missing = next((branch for branch in PAIRS[name] if not branches[branch]), None)
@@ -76,30 +79,31 @@ class MethodConfig:
 
     @property
     def contrast_terms(self) -> tuple[str, ...]:
-        """The contrastive terms that count."""
+        """The contrastive terms that count; only they need a second view of each sample."""
         return tuple(self.contrast) if self.contrast_weight > 0 else ()
 
 
 @dataclass(frozen=True)
 class Passes:
-    """What the network made of both views; rows of the first view stand before those of the second.
+    """What the network made of all views; rows of the first view stand before those of the second.
 
     Attributes:
         latents: By branch: ``rgb``, and ``depth`` and ``fused`` where they run.
         predictions: By branch.
-        labels: Of both views.
+        labels: Of all rows.
+        num_views: Views of each sample, 1 or 2.
         gather: Takes rows of one view to those of the whole batch, where that is split.
     """
 
     latents: dict[str, Latent]
     predictions: dict[str, Prediction]
     labels: HandBatch
+    num_views: int = 2
     gather: Gather = unchanged
 
     def of_whole_batch(self, rows: Tensor) -> Tensor:
-        """Rows of both views here to those of the whole batch, first views first."""
-        count = len(rows) // 2
-        return torch.cat([self.gather(rows[:count]), self.gather(rows[count:])])
+        """Rows of all views here to those of the whole batch, first views first."""
+        return torch.cat([self.gather(view) for view in rows.chunk(self.num_views)])
 
 
 Head = Callable[[Passes], dict[str, Tensor]]
@@ -108,8 +112,7 @@ Head = Callable[[Passes], dict[str, Tensor]]
 
 def objective(
     net: DualModalityNet,
-    view: HandBatch,
-    view_plus: HandBatch,
+    views: Sequence[HandBatch],
     config: MethodConfig,
     *heads: Head,
     gather: Gather = unchanged,
@@ -120,48 +123,54 @@ def objective(
     batch normalisation then sees in training the mixture whose statistics it keeps.
 
     Args:
-        net: The network in training mode.
-        view: x and its depth, with labels.
-        view_plus: x+ and its depth: the same crops under another texture.
+        net: The network in training mode. One of both sides sees every second sample as a left hand.
+        views: One view of each sample or, where there are contrastive terms, x and x+: the same crops under two
+            textures. The depth that a view senses is an input with faults; the target is always the exact one.
         config: Branches and weights.
         heads: Losses of other methods, added to these.
         gather: Takes rows of this batch to those of the whole one; contrastive terms compare the latter.
     """
-    count = len(view)
-    # The second view's depth is an input with faults; the target of both views is the clean one.
-    labels = _cat(view, view)
-    rgb = torch.cat([view.rgb, view_plus.rgb])
+    count, rows = len(views[0]), HandBatch.cat(views)
+    is_left = (torch.arange(count, device=rows.rgb.device) % 2 == 1).repeat(len(views))
+    if net.config.sides == "both":
+        rows = rows.mirrored(is_left)
     latents: dict[str, Latent] = {}
-    rgb_inputs, attention = [rgb], None
+    attention = None
     if config.depth_branch:
-        depth_plus = view_plus.depth if config.plus_depth == "sensor" else _predicted_depth(net, view_plus.rgb)
-        latents["depth"], attention = net.encode_depth(torch.cat([view.depth, depth_plus]))
+        latents["depth"], attention = net.encode_depth(_sensed(net, rows, count, config))
     if config.attention == "mask":
-        attention = net.mask_attention(labels.mask)
+        attention = net.mask_attention(rows.mask)
+    extra = rows.rgb[:0]
+    if net.config.sides == "right" and config.handedness_weight > 0:
+        extra = mirrored_rows(views[0].rgb, config.mirrored_share)
+    inputs = [rows.rgb, *([rows.rgb] if config.fused_branch else []), extra]
+    encoded = net.encode_rgb(torch.cat(inputs), _attention(attention, config, len(rows), len(extra)))
+    latents["rgb"] = _rows(encoded, slice(0, len(rows)))
     if config.fused_branch:
-        rgb_inputs.append(rgb)
-    mirrored = mirrored_rows(view.rgb, config.mirrored_share)
-    rgb_inputs.append(mirrored)
-    encoded = net.encode_rgb(torch.cat(rgb_inputs), _attention(attention, config, 2 * count, len(mirrored)))
-    latents["rgb"] = _rows(encoded, slice(0, 2 * count))
-    if config.fused_branch:
-        latents["fused"] = _rows(encoded, slice(2 * count, 4 * count))
+        latents["fused"] = _rows(encoded, slice(len(rows), 2 * len(rows)))
     names = list(latents)
     decoded = net.decode(Latent.cat(list(latents.values())))
-    predictions = {n: decoded[slice(2 * count * k, 2 * count * (k + 1))] for k, n in enumerate(names)}
+    predictions = {n: decoded[slice(len(rows) * k, len(rows) * (k + 1))] for k, n in enumerate(names)}
     if not net.config.shared_projector:
         predictions = {n: replace(p, embedding=net.embed(latents[n].pooled, n)) for n, p in predictions.items()}
-    losses = _supervision(predictions, labels, config) | _contrast(predictions, count, config, gather)
+    losses = _supervision(predictions, rows, config) | _contrast(predictions, count, config, gather)
     if config.alignment_weight > 0:
         aligned = feature_alignment(latents["rgb"].laterals, latents["depth"].laterals)
         losses["alignment"] = config.alignment_weight * aligned
     for head in heads:
-        losses |= head(Passes(latents, predictions, labels, gather))
-    left_logits = net.handedness(encoded.pooled[-len(mirrored) :])[:, 0]
-    right_logits = predictions["rgb"].handedness_logit
-    # Each hand counts half, however few of the images are mirrored: softplus is the binary cross-entropy.
-    handedness = (functional.softplus(-right_logits).mean() + functional.softplus(left_logits).mean()) / 2
-    return losses | {"handedness": config.handedness_weight * handedness}
+        losses |= head(Passes(latents, predictions, rows, len(views), gather))
+    if config.handedness_weight > 0:
+        logits = predictions["rgb"].handedness_logit
+        left = logits[is_left] if net.config.sides == "both" else net.handedness(encoded.pooled[-len(extra) :])[:, 0]
+        right = logits[~is_left] if net.config.sides == "both" else logits
+        losses["handedness"] = config.handedness_weight * handedness_loss(right, left)
+    return losses
+
+
+def handedness_loss(right_logits: Float[Tensor, "rights"], left_logits: Float[Tensor, "lefts"]) -> Float[Tensor, ""]:
+    """Binary cross-entropy of the handedness output in which each hand counts half, however few images show it."""
+    terms = [functional.softplus(signed).mean() for signed in (-right_logits, left_logits) if len(signed)]
+    return torch.stack(terms).mean()
 
 
 def mirrored_rows(rgb: Float[Tensor, "batch 3 side side"], share: float) -> Float[Tensor, "mirrored 3 side side"]:
@@ -200,6 +209,13 @@ def _contrast(
     }
 
 
+def _sensed(net: DualModalityNet, rows: HandBatch, count: int, config: MethodConfig) -> Tensor:
+    """Depth that the depth encoder takes; that of the second view may be what the network predicts from its RGB."""
+    if config.plus_depth == "sensor":
+        return rows.sensed
+    return torch.cat([rows.sensed[:count], _predicted_depth(net, rows.rgb[count:])])
+
+
 @torch.no_grad()
 def _predicted_depth(net: DualModalityNet, rgb: Tensor) -> Tensor:
     """Depth as the second pass of adaptation has it: predicted from RGB by the network as it is at test."""
@@ -216,7 +232,3 @@ def _attention(attention: list[Tensor] | None, config: MethodConfig, plain: int,
 
 def _rows(latent: Latent, rows: slice) -> Latent:
     return Latent([m[rows] for m in latent.laterals], latent.pooled[rows])
-
-
-def _cat(a: HandBatch, b: HandBatch) -> HandBatch:
-    return HandBatch(**{name: torch.cat([getattr(a, name), getattr(b, name)]) for name in vars(a)})

@@ -41,7 +41,7 @@ class PretrainConfig:
     seed: int = option(0, "seed of weights, order and augmentation")
     init: str = option("", "checkpoint to start from instead of the backbones' own weights, or released_start")
     max_steps: int = option(800, "optimisation steps")
-    batch_size: int = option(16, "samples in a step over all ranks, each seen in two views")
+    batch_size: int = option(32, "samples in a step over all ranks; with contrastive terms each is seen in two views")
     batch_blocks: int = option(
         0, "parts of a batch that draw their augmentation apart, a multiple of the ranks; 0: one a rank"
     )
@@ -79,7 +79,9 @@ class PretrainConfig:
 
 
 class PretrainModule(TrainingModule):
-    """The objective on pairs of views, and contrast on views without labels."""
+    """The objective on views with labels, and contrast on views without."""
+
+    net: DualModalityNet
 
     def __init__(self, net: DualModalityNet, config: PretrainConfig, heads: Sequence[Head] = ()):
         optimizer = config.optimizer.for_batch(config.batch_size)
@@ -88,10 +90,10 @@ class PretrainModule(TrainingModule):
         self.heads = nn.ModuleList(heads)  # type: ignore[arg-type]
 
     def losses(self, batch: Any, step: int) -> dict[str, Tensor]:
-        view, view_plus = batch
-        if isinstance(view, ContrastView):
-            return contrast_objective(self.net, view, view_plus, self.method.phase, gather=self.whole_batch)
-        return objective(self.net, view, view_plus, self.method, *self.heads, gather=self.whole_batch)
+        if isinstance(batch[0], ContrastView):
+            first, second = batch
+            return contrast_objective(self.net, first, second, self.method.phase, gather=self.whole_batch)
+        return objective(self.net, batch, self.method, *self.heads, gather=self.whole_batch)
 
     def compiled_parts(self) -> list[nn.Module]:
         encoders = (self.net.rgb_encoder, self.net.depth_encoder)

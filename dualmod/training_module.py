@@ -10,6 +10,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from dualmod.network.modes import start_training
 from dualmod.whole_batch import WholeBatch, micro_batch
 from synth.config import check, option
 
@@ -45,10 +46,15 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
     """A module whose loss is a sum of named terms.
 
     Attributes:
+        net: What is trained.
+        frozen_statistics: Whether its batch normalisation keeps its running statistics.
         whole_batch: To call in ``losses`` on the rows that a term compares between samples, so that it sees the whole
             batch however that is split.
         retired: Names of terms that earlier steps had and the last one had not.
     """
+
+    net: nn.Module
+    frozen_statistics = False
 
     def __init__(self, optimizer: OptimizerConfig, max_steps: int, accumulate: int = 1):
         super().__init__()
@@ -63,6 +69,10 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
     def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
         """The weighted loss terms of one batch by name; their sum is minimised. Names that start with ``_`` are only
         logged. With ``accumulate`` it runs twice for each micro-batch, and may change nothing but buffers."""
+
+    def on_train_start(self) -> None:
+        """Set the modes: here, for every kind of training, and nowhere else."""
+        start_training(self.net, frozen_statistics=self.frozen_statistics)
 
     def after_step(self) -> None:
         """Called when the weights have moved, before anything of the step is logged or saved."""

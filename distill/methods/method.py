@@ -107,13 +107,13 @@ class Method(nn.Module, abc.ABC):
         return 0.0
 
     def restyled(
-        self, pair: tuple[HandBatch, HandBatch], target: TargetBatch, step: int
-    ) -> tuple[tuple[HandBatch, HandBatch], TargetBatch]:
+        self, views: tuple[HandBatch, ...], target: TargetBatch, step: int
+    ) -> tuple[tuple[HandBatch, ...], TargetBatch]:
         """Renders in the photos' style and strong views in the renders', each in a share of the images."""
         if self.common.style_share == 0:
-            return pair, target
+            return views, target
         generator = self.generator(step, 0)
-        return exchange_style(pair, target, self.common.style_share, self.common.style_radius, generator)
+        return exchange_style(views, target, self.common.style_share, self.common.style_radius, generator)
 
     def right_hands(
         self, looker: DualModalityNet, target: TargetBatch

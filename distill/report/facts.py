@@ -174,7 +174,7 @@ def _batch(config: dict[str, Any]) -> dict[str, int]:
     """Renders and photographs in a step; the control takes more renders for its photographs."""
     method = config.get("method") or {}
     if "source_batch_size" not in config:
-        return {"renders": int(config.get("batch_size", 0)) * int(method.get("repeats", 1)), "photos": 0}
+        return {"renders": int(config.get("batch_size", 0)), "photos": 0}
     renders, photos = int(config["source_batch_size"]), int(config["target_batch_size"])
     is_control = method.get("name") == CONTROL
     return {"renders": renders + photos // 2, "photos": 0} if is_control else {"renders": renders, "photos": photos}

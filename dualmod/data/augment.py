@@ -1,4 +1,4 @@
-"""Paired augmentation: two views of each sample under one geometric change, each with its own texture.
+"""Augmentation of renders: one view of each sample, or a pair under one geometric change, each with its own texture.
 
 A view pair is (x, T(x)) or (G(x), T(G(x))) of Lin et al. 2023: geometry is shared, so that the labels of both views are
 the same and contrastive learning never makes the features blind to the pose. Crop and geometric change are one warp
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8, UInt16
+from jaxtyping import Float, UInt8, UInt16
 from torch import Tensor
 
 from dualmod.data.batch import CLOSENESS_RANGE, HandBatch
@@ -98,22 +98,35 @@ def augment_pair(
         rng: Source of all that is random.
 
     Returns:
-        ``view`` with the clean depth, which is the target for depth too, and ``view_plus`` with other texture and with
-        depth as a sensor or a network would give it (offset, noise, smoothing, holes): an input, never a target.
+        ``view``, which senses the exact depth, and ``view_plus`` with other texture, which senses depth as a camera or
+        a network would give it (offset, noise, smoothing, holes).
     """
     warped = [_warp_hand(hand, config, rng) for hand in hands]
-    rgb = [row[0] for row in warped]
-    views: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for strength, view in zip((config.view_strength, config.view_plus_strength), views, strict=True):
-        donors = np.roll(np.arange(len(rgb)), int(rng.integers(1, max(2, len(rgb)))))
-        view += [
-            change_texture(image, rgb[donor], config.texture, rng, strength)
-            for image, donor in zip(rgb, donors, strict=True)
-        ]
-    batch = assemble([(image, *row[1:]) for image, row in zip(views[0], warped, strict=True)])
-    depth = batch.depth.numpy()[:, 0]
-    noisy = np.stack([disturb_depth(row, config, rng) for row in depth])[:, None]
-    return batch, replace(batch, rgb=rgb_tensor(views[1]), depth=torch.from_numpy(noisy))
+    first, second = (_textured(warped, config, rng, s) for s in (config.view_strength, config.view_plus_strength))
+    view = assemble([(image, *row[1:]) for image, row in zip(first, warped, strict=True)])
+    noisy = np.stack([disturb_depth(row, config, rng) for row in view.depth.numpy()[:, 0]])[:, None]
+    return view, replace(view, rgb=rgb_tensor(second), sensed=torch.from_numpy(noisy))
+
+
+def augment_single(
+    hands: list[LabelledHand], config: AugmentConfig, rng: np.random.Generator, *, senses_depth: bool
+) -> HandBatch:
+    """One view of each sample, with the texture change of a pair's first view.
+
+    Args:
+        hands: One sample for each row.
+        config: What may happen.
+        rng: Source of all that is random.
+        senses_depth: Whether half of the rows sense depth with the faults of a pair's second view; else all sense it
+            exactly, which costs nothing.
+    """
+    warped = [_warp_hand(hand, config, rng) for hand in hands]
+    rgb = _textured(warped, config, rng, config.view_strength)
+    view = assemble([(image, *row[1:]) for image, row in zip(rgb, warped, strict=True)])
+    if not senses_depth:
+        return view
+    sensed = [disturb_depth(row, config, rng) if rng.random() < 0.5 else row for row in view.depth.numpy()[:, 0]]
+    return replace(view, sensed=torch.from_numpy(np.stack(sensed)[:, None]))
 
 
 def plain_crops(hands: list[LabelledHand], crop_px: int, margin: float) -> HandBatch:
@@ -164,40 +177,24 @@ def disturb_depth(
     return result
 
 
-def mirror(batch: HandBatch, rows: Bool[Tensor, "batch"] | None = None) -> HandBatch:
-    """The batch (or those ``rows``) as a left hand shows it: images flipped, x to 1 - x; depth stays."""
-    flipped = replace(
-        batch,
-        rgb=batch.rgb.flip(3),
-        depth=batch.depth.flip(3),
-        mask=batch.mask.flip(3),
-        joints_uv=torch.stack([1 - batch.joints_uv[..., 0], batch.joints_uv[..., 1]], -1),
-    )
-    if rows is None:
-        return flipped
-    chosen = {}
-    for name in ("rgb", "depth", "mask", "joints_uv"):
-        old = getattr(batch, name)
-        chosen[name] = torch.where(rows.view(-1, *[1] * (old.ndim - 1)), getattr(flipped, name), old)
-    return replace(batch, **chosen)
-
-
 WarpedHand = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """RGB, closeness, mask, joints in crop units, joint depths."""
 
 
 def assemble(rows: list[WarpedHand]) -> HandBatch:
-    """The batch of warped hands."""
-    rgb, near, mask, uv, depth = (list(column) for column in zip(*rows, strict=True))
+    """The batch of warped hands, which sense their exact depth."""
+    rgb, near, mask, uv, behind = (list(column) for column in zip(*rows, strict=True))
     joints_uv = np.stack(uv).astype(np.float32)
     inside = ((joints_uv >= 0) & (joints_uv <= 1)).all(-1)
+    depth = torch.from_numpy(np.stack(near)[:, None].astype(np.float32) * np.float32(1 / CLOSENESS_STEPS))
     return HandBatch(
         rgb=rgb_tensor(rgb),
-        depth=torch.from_numpy(np.stack(near)[:, None].astype(np.float32) * np.float32(1 / CLOSENESS_STEPS)),
+        depth=depth,
         mask=torch.from_numpy(np.stack(mask)[:, None].astype(np.float32) * np.float32(1 / 255)),
         joints_uv=torch.from_numpy(joints_uv),
-        joints_depth=torch.from_numpy(np.stack(depth).astype(np.float32)),
+        joints_depth=torch.from_numpy(np.stack(behind).astype(np.float32)),
         joint_weight=torch.from_numpy(inside.astype(np.float32)),
+        sensed=depth,
     )
 
 
@@ -205,6 +202,18 @@ def rgb_tensor(images: list[UInt8[np.ndarray, "side side 3"]]) -> Float[Tensor, 
     """Crops as the network takes them: channels first, 0 to 1."""
     channels_first = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     return channels_first.contiguous().float().mul_(1 / 255)
+
+
+def _textured(
+    warped: list[WarpedHand], config: AugmentConfig, rng: np.random.Generator, strength: float
+) -> list[UInt8[np.ndarray, "side side 3"]]:
+    """The images under a change of texture; each may take that of another row."""
+    rgb = [row[0] for row in warped]
+    donors = np.roll(np.arange(len(rgb)), int(rng.integers(1, max(2, len(rgb)))))
+    return [
+        change_texture(image, rgb[donor], config.texture, rng, strength)
+        for image, donor in zip(rgb, donors, strict=True)
+    ]
 
 
 def _warp_hand(hand: LabelledHand, config: AugmentConfig, rng: np.random.Generator) -> WarpedHand:

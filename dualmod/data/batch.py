@@ -1,11 +1,11 @@
 """One batch of labelled crops, and the one normalisation of depth for synthetic, real and predicted depth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 CLOSENESS_RANGE = 3.0
@@ -35,11 +35,12 @@ class HandBatch:
 
     Attributes:
         rgb: sRGB in [0, 1], not yet normalised (the network does that).
-        depth: Closeness of the hand.
+        depth: Closeness of the hand, exact: the target.
         mask: 1 on the hand.
         joints_uv: Joints in units of the crop's side (``Prediction.joints_uv``); may lie outside [0, 1].
         joints_depth: Depth behind the root in reference-bone lengths.
         joint_weight: 1 where the joint lies in the crop, else 0.
+        sensed: Closeness as a camera or a network gives it, with its faults: what the depth encoder takes.
     """
 
     rgb: Float[Tensor, "batch 3 side side"]
@@ -48,6 +49,7 @@ class HandBatch:
     joints_uv: Float[Tensor, "batch 21 2"]
     joints_depth: Float[Tensor, "batch 21"]
     joint_weight: Float[Tensor, "batch 21"]
+    sensed: Float[Tensor, "batch 1 side side"]
 
     def __len__(self) -> int:
         return len(self.rgb)
@@ -59,6 +61,15 @@ class HandBatch:
     def cat(parts: "Sequence[HandBatch]") -> "HandBatch":
         """One batch from several."""
         return HandBatch(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(HandBatch)})
+
+    def mirrored(self, rows: Bool[Tensor, "batch"] | None = None) -> "HandBatch":
+        """The batch (or those ``rows``) as the other hand shows it: images flipped, x to 1 - x; depths stay."""
+        changed = {name: getattr(self, name).flip(3) for name in ("rgb", "depth", "mask", "sensed")}
+        changed["joints_uv"] = torch.stack([1 - self.joints_uv[..., 0], self.joints_uv[..., 1]], -1)
+        if rows is not None:
+            for name, flipped in changed.items():
+                changed[name] = torch.where(rows.view(-1, *[1] * (flipped.ndim - 1)), flipped, getattr(self, name))
+        return replace(self, **changed)
 
     def to(self, device: torch.device | str) -> "HandBatch":
         """The batch on another device (Lightning calls it)."""

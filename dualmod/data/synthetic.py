@@ -1,15 +1,24 @@
-"""A generated dataset as training data: samples in memory, paired batches by step, held-out batches."""
+"""A generated dataset as training data: samples in memory, batches by step, held-out batches."""
 
+import abc
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from torch.utils.data import Dataset
 
-from dualmod.data.augment import CLOSENESS_STEPS, AugmentConfig, LabelledHand, augment_pair, plain_crops
+from dualmod.data.augment import (
+    CLOSENESS_STEPS,
+    AugmentConfig,
+    LabelledHand,
+    augment_pair,
+    augment_single,
+    plain_crops,
+)
 from dualmod.data.batch import HandBatch, closeness
 from dualmod.data.hands import Hands
 from dualmod.ranks import Ranks
@@ -104,32 +113,34 @@ def _right_pose(
     return joints_px, ((joints_cam[:, 2] - float(joints_cam[ROOT_JOINT, 2])) / bone_m).astype(np.float32)
 
 
-class PairedBatches(Dataset):
+class TrainingBatches(Dataset, abc.ABC):
     """Item ``k`` is the batch of training step ``k``: a pure function of the seed and the step.
 
-    So a run resumes exactly, with any number of workers. Samples come in the order of ``hands``, each ``repeats`` times
-    with its own geometry and textures.
+    So a run resumes exactly, with any number of workers. Samples come in the order of ``hands``, each at most once in a
+    step.
     """
 
-    def __init__(
-        self, hands: Hands, config: AugmentConfig, *, steps: int, batch_size: int, seed: int, repeats: int = 1
-    ) -> None:
+    def __init__(self, hands: Hands, config: AugmentConfig, *, steps: int, batch_size: int, seed: int) -> None:
         if steps < 0 or batch_size < 1:
             raise ValueError(f"steps={steps} and batch_size={batch_size} are not legal: at least 0 and 1")
         self.hands, self.config = hands, config
-        self.steps, self.batch_size, self.seed, self.repeats = steps, batch_size, seed, repeats
+        self.steps, self.batch_size, self.seed = steps, batch_size, seed
+
+    @abc.abstractmethod
+    def augment(self, hands: list[LabelledHand], rng: np.random.Generator) -> tuple[HandBatch, ...]:
+        """The views of a step's samples."""
 
     def __len__(self) -> int:
         return self.steps
 
-    def __getitem__(self, step: int) -> tuple[HandBatch, HandBatch]:
-        """``(view, view_plus)`` of one step."""
+    def __getitem__(self, step: int) -> tuple[HandBatch, ...]:
+        """The views of one step."""
         if not 0 <= step < self.steps:
             raise IndexError(f"step {step} of {self.steps}")
         rng = np.random.default_rng([self.seed, step, 1])
-        return augment_pair(self.hands.rows(self.indices(step)), self.config, rng)
+        return self.augment(self.hands.rows(self.indices(step)), rng)
 
-    def part(self, step: int, blocks: int, ranks: Ranks) -> tuple[HandBatch, HandBatch]:
+    def part(self, step: int, blocks: int, ranks: Ranks) -> tuple[HandBatch, ...]:
         """The rows of ``step`` that one of ``ranks`` takes, when they are cut into ``blocks`` equal blocks.
 
         Each block draws its augmentation from a generator of its own, so that a rank makes no rows but its own: the
@@ -137,18 +148,35 @@ class PairedBatches(Dataset):
         """
         if blocks == 1:
             return self[step]
-        own, size = blocks // ranks.count, self.repeats * self.batch_size // blocks
-        indices, pairs = self.indices(step), []
+        own, size = blocks // ranks.count, self.batch_size // blocks
+        indices, parts = self.indices(step), []
         for block in range(ranks.rank * own, (ranks.rank + 1) * own):
             rng = np.random.default_rng([self.seed, step, 1, block])
-            pairs.append(augment_pair(self.hands.rows(indices[block * size : (block + 1) * size]), self.config, rng))
-        view, view_plus = zip(*pairs, strict=True)
-        return HandBatch.cat(view), HandBatch.cat(view_plus)
+            parts.append(self.augment(self.hands.rows(indices[block * size : (block + 1) * size]), rng))
+        return tuple(HandBatch.cat(views) for views in zip(*parts, strict=True))
 
     def indices(self, step: int) -> list[int]:
         """Dataset indices of the batch of ``step``."""
-        order = self.hands.order(range(step * self.batch_size, (step + 1) * self.batch_size), self.seed)
-        return [index for index in order for _ in range(self.repeats)]
+        return self.hands.order(range(step * self.batch_size, (step + 1) * self.batch_size), self.seed)
+
+
+class PairedBatches(TrainingBatches):
+    """``(view, view_plus)`` of each sample: what a contrastive term needs."""
+
+    def augment(self, hands: list[LabelledHand], rng: np.random.Generator) -> tuple[HandBatch, ...]:
+        return augment_pair(hands, self.config, rng)
+
+
+class SingleBatches(TrainingBatches):
+    """``(view,)`` of each sample: two textures of one crop teach hardly more than one."""
+
+    def __init__(self, *args: Any, senses_depth: bool, **options: Any) -> None:
+        """As ``TrainingBatches``; ``senses_depth`` as in ``augment_single``."""
+        super().__init__(*args, **options)
+        self.senses_depth = senses_depth
+
+    def augment(self, hands: list[LabelledHand], rng: np.random.Generator) -> tuple[HandBatch, ...]:
+        return (augment_single(hands, self.config, rng, senses_depth=self.senses_depth),)
 
 
 def held_out_batches(

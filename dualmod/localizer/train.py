@@ -67,12 +67,11 @@ class PretrainLocalizerConfig:
 class LocalizerModule(TrainingModule):
     """The losses of the centre maps on composed scenes."""
 
+    net: LocalizerNet
+
     def __init__(self, net: LocalizerNet, config: PretrainLocalizerConfig):
         super().__init__(config.optimizer.for_batch(config.batch_size), config.max_steps, config.engine.accumulate)
         self.net, self.weights = net, config.loss
-
-    def on_train_start(self) -> None:
-        self.net.train()
 
     def compiled_parts(self) -> Sequence[nn.Module]:
         return (self.net,)

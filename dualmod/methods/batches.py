@@ -1,4 +1,4 @@
-"""What a training step sees under each method: pairs of views with labels, or views to contrast."""
+"""What a training step sees under each method: views with labels, or views to contrast."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +12,11 @@ from dualmod.data.crop import joints_box
 from dualmod.data.hands import Hands
 from dualmod.data.pose_vectors import dataset_poses, nearest_others, pose_vectors, principal_components
 from dualmod.data.real import open_target
-from dualmod.data.synthetic import PairedBatches, SyntheticHands
+from dualmod.data.synthetic import PairedBatches, SingleBatches, SyntheticHands, TrainingBatches
 from dualmod.methods.config import PretrainMethod
 from dualmod.methods.contrast_phase import ContrastPhaseConfig
 from dualmod.methods.pose_classes import PoseClasses, fit_centres
+from dualmod.objective import MethodConfig
 from dualmod.predictor import Predictor
 from dualmod.ranks import Ranks
 from dualmod.whole_batch import micro_batch
@@ -35,7 +36,8 @@ def step_batches(
     blocks: int = 1,
     ranks: Ranks = ALONE,
 ) -> Callable[[int], Any]:
-    """The batch of a step, a pure function of it: two ``ContrastView`` in the first phase, two ``HandBatch`` after it.
+    """The batch of a step, a pure function of it: two ``ContrastView`` in the first phase, after it a ``HandBatch`` for
+    each view.
 
     Args:
         method: The method.
@@ -52,10 +54,11 @@ def step_batches(
         FileNotFoundError: when photos, or the network that predicts their poses, are missing.
         ValueError: when there are no photos, or too few images to find similar hands.
     """
-    paired = PairedBatches(hands, augment, steps=max_steps, batch_size=batch_size, seed=seed, repeats=method.repeats)
+    images = batch_size * (2 if method.contrast_terms else 1)
+    supervised = supervised_batches(method, hands, augment, steps=max_steps, images=images, seed=seed)
     first = method.phase.steps(max_steps)
     if first == 0:
-        return lambda step: paired.part(step, blocks, ranks)
+        return lambda step: supervised.part(step, blocks, ranks)
     renders, photos = method.phase.rows(batch_size)
     sources: list[tuple[Pictures, int]] = []
     if renders:
@@ -66,10 +69,28 @@ def step_batches(
 
     def of_step(step: int) -> Any:
         if step >= first:
-            return paired.part(step, blocks, ranks)
+            return supervised.part(step, blocks, ranks)
         return micro_batch(contrast(step), ranks.rank, ranks.count)
 
     return of_step
+
+
+def supervised_batches(
+    method: MethodConfig, hands: Hands, augment: AugmentConfig, *, steps: int, images: int, seed: int
+) -> TrainingBatches:
+    """The batches of supervised steps: pairs of views where a contrastive term compares them, else one view each.
+
+    Args:
+        method: What is trained on them.
+        hands: Renders to train on.
+        augment: Augmentation of the views.
+        steps: Steps of the run.
+        images: Images of a step: so many samples, or half as many in pairs.
+        seed: Seed of order and augmentation.
+    """
+    if method.contrast_terms:
+        return PairedBatches(hands, augment, steps=steps, batch_size=images // 2, seed=seed)
+    return SingleBatches(hands, augment, senses_depth=method.depth_branch, steps=steps, batch_size=images, seed=seed)
 
 
 def method_heads(method: PretrainMethod, hands: Hands, width: int, seed: int) -> list[PoseClasses]:

@@ -5,23 +5,15 @@ from dataclasses import dataclass
 from dualmod.methods.contrast_phase import ContrastPhaseConfig
 from dualmod.methods.pose_classes import PoseClassesConfig
 from dualmod.objective import MethodConfig
-from synth.config import check, option
+from synth.config import option
 
 
 @dataclass
 class PretrainMethod(MethodConfig):
     """A method of pre-training."""
 
-    repeats: int = option(1, "times each sample is in a step, with its own crops and textures")
     phase: ContrastPhaseConfig = option(ContrastPhaseConfig(), "contrast of views before supervision")
     classes: PoseClassesConfig = option(PoseClassesConfig(), "contrast and cross-entropy of pose classes")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check(self.repeats > 0, "method.repeats", self.repeats, "positive")
-        # a repeated sample would be its own negative
-        check(self.repeats == 1 or not self.contrast_terms, "method.repeats", self.repeats,
-              "1 with contrastive terms (method.contrast)")  # fmt: skip
 
     @property
     def least_batch(self) -> int:

@@ -35,6 +35,7 @@ def test_alpha_0_keeps_the_image_and_alpha_1_takes_the_mean_colour():
 def test_exchange_changes_renders_and_strong_views_alone():
     photos = TargetBatch(images(2, 4), images(3, 4), torch.eye(2, 3).expand(4, 2, 3), torch.ones(4), torch.ones(4))
     labels = [torch.zeros(3, 1), torch.zeros(3, 1), torch.zeros(3, 21, 2), torch.zeros(3, 21), torch.ones(3, 21)]
+    labels.append(labels[0])
     pair = (HandBatch(images(4, 3), *labels), HandBatch(images(5, 3), *labels))
 
     def drawn() -> torch.Generator:

@@ -88,8 +88,8 @@ def test_another_runs_folder_is_refused(tiny_data, tmp_path):
         (["data=d", "out=o", "network.image_size=70"], "network.image_size=70 is not legal"),
         (["data=d", "out=o", "method=sauce_only"], "source_only"),
         (["data=d", "out=o", "generate.seed=1"], "data=d is not legal: it must be stream where generate.KEY is given"),
-        (["data=d", "out=o", "engine.accumulate=3"], "batch_size=16 is not legal: it must be a multiple of 3"),
-        (["data=d", "out=o", "batch_blocks=3"], "batch_blocks=3 is not legal: it must be a divisor of batch_size=16"),
+        (["data=d", "out=o", "engine.accumulate=3"], "batch_size=32 is not legal: it must be a multiple of 3"),
+        (["data=d", "out=o", "batch_blocks=3"], "batch_blocks=3 is not legal: it must be a divisor of batch_size=32"),
         (["data=d", "out=o", "engine.sync_batchnorm=true", "device=cpu"], "it must be false without CUDA"),
         (["data=stream", "out=o", "generate.hand=none.npz"], "hand=none.npz does not exist"),
         (["data=stream", "out=o", "generate.sceen.sleeve_share=1"], "generate: sceen.sleeve_share is no option"),
@@ -108,8 +108,8 @@ def test_bad_options_end_in_one_line(overrides, message, capsys, tmp_path, monke
 def test_a_loss_that_is_not_finite_names_its_term_and_stops(tiny_data, tmp_path, monkeypatch):
     import dualmod.pretrain as stage
 
-    def broken(net, view, view_plus, method, **_):
-        loss = net(view.rgb).depth.sum()
+    def broken(net, views, method, **_):
+        loss = net(views[0].rgb).depth.sum()
         return {"fine": loss, "supervision_depth": loss * float("nan")}
 
     monkeypatch.setattr(stage, "objective", broken)

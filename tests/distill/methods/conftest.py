@@ -36,4 +36,5 @@ def renders() -> HandBatch:
         joints_uv=torch.rand(2, 21, 2, generator=generator),
         joints_depth=torch.zeros(2, 21),
         joint_weight=torch.ones(2, 21),
+        sensed=torch.zeros(2, 1, SIDE, SIDE),
     )

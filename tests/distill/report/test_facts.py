@@ -69,7 +69,7 @@ def test_the_control_learns_from_no_photograph_though_it_is_told_of_some(trained
 
 
 def test_pretraining_counts_each_sample_as_often_as_it_is_in_a_step(trained: Train) -> None:
-    options = {"max_steps": 350, "batch_size": 16, "threads": 0, "method": {"repeats": 2}}
+    options = {"max_steps": 350, "batch_size": 32, "threads": 0, "method": {}}
     (row,) = facts_rows({0: facts_of(trained("twice", START, options))})
     assert (row.compute, row.steps) == ("32 renders a step, 360 s on all cores", "350")
 

@@ -10,9 +10,9 @@ import torch
 from dualmod.data.augment import (
     AugmentConfig,
     augment_pair,
+    augment_single,
     disturb_depth,
     draw_warp,
-    mirror,
     plain_crops,
 )
 from dualmod.data.crop import apply_affine, box_longer_side, joints_box
@@ -23,7 +23,7 @@ def test_both_views_share_geometry_and_labels(hands, rng):
     for name in ("mask", "joints_uv", "joints_depth", "joint_weight"):
         torch.testing.assert_close(getattr(view, name), getattr(plus, name), rtol=0, atol=0)
     assert not torch.equal(view.rgb, plus.rgb)
-    assert not torch.equal(view.depth, plus.depth)
+    assert torch.equal(view.depth, plus.depth) and not torch.equal(view.depth, plus.sensed)
 
 
 def test_without_texture_the_views_show_the_same_image(hands, rng):
@@ -83,6 +83,20 @@ def test_same_generator_same_views(hands):
     assert not torch.equal(first[0].rgb, other[0].rgb)
 
 
+def test_a_single_view_is_that_of_a_pair_and_half_of_its_rows_sense_faults(hands):
+    many = hands * 20
+    pair, plus = augment_pair(many, AugmentConfig(), np.random.default_rng(5))
+    assert torch.equal(pair.sensed, pair.depth) and torch.equal(plus.depth, pair.depth)
+    assert not torch.equal(plus.sensed, pair.depth)
+    exact = augment_single(many, AugmentConfig(), np.random.default_rng(5), senses_depth=False)
+    assert torch.equal(exact.sensed, exact.depth)
+    view = augment_single(many, AugmentConfig(), np.random.default_rng(5), senses_depth=True)
+    torch.testing.assert_close(view.joints_uv, pair.joints_uv)
+    assert torch.equal(view.depth, pair.depth)
+    faulty = (view.sensed != view.depth).flatten(1).any(1).float().mean()
+    assert 0.3 < faulty < 0.7
+
+
 def test_depth_jitter_moves_the_hand_and_not_the_background(rng):
     config = AugmentConfig(depth_noise_bones=0, depth_dropout=0, depth_smooth=0)
     closeness = np.zeros((96, 96), np.float32)
@@ -102,7 +116,7 @@ def test_depth_dropout_makes_holes(rng):
 
 def test_mirror_twice_is_the_same_and_once_flips(hands):
     batch = plain_crops(hands, 96, 1.6)
-    once, twice = mirror(batch), mirror(mirror(batch))
+    once, twice = batch.mirrored(), batch.mirrored().mirrored()
     torch.testing.assert_close(twice.joints_uv, batch.joints_uv)
     assert torch.equal(twice.rgb, batch.rgb) and torch.equal(once.rgb[..., 0], batch.rgb[..., -1])
     torch.testing.assert_close(once.joints_uv[..., 0], 1 - batch.joints_uv[..., 0])
@@ -112,9 +126,10 @@ def test_mirror_twice_is_the_same_and_once_flips(hands):
 def test_mirror_of_some_rows(hands):
     batch = plain_crops(hands, 96, 1.6)
     rows = torch.tensor([True, False, False, True, False, False])
-    mixed = mirror(batch, rows)
-    assert torch.equal(mixed.mask[rows], mirror(batch).mask[rows])
+    mixed = batch.mirrored(rows)
+    assert torch.equal(mixed.mask[rows], batch.mirrored().mask[rows])
     assert torch.equal(mixed.rgb[~rows], batch.rgb[~rows])
+    assert torch.equal(mixed.sensed[rows], batch.sensed[rows].flip(-1))
 
 
 def test_plain_crops_centre_the_box(hands):

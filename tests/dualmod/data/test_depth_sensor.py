@@ -49,8 +49,8 @@ def test_the_second_view_is_measured_and_the_target_is_not(hands, sensor):
     seen = augment_pair(hands, AugmentConfig(depth_sensor=sensor, **ONLY_SENSOR), np.random.default_rng(1))
     assert (seen[0].depth == plain[0].depth).all()
     inside = plain[0].depth > 0.02  # anything nearer to the background than this is clipped to it
-    assert (plain[1].depth == plain[0].depth)[inside].all() and not (seen[1].depth == seen[0].depth)[inside].all()
-    assert ((seen[1].depth == 0) & (seen[0].depth > 0)).any()
+    assert (plain[1].sensed == plain[0].depth)[inside].all() and not (seen[1].sensed == seen[0].depth)[inside].all()
+    assert ((seen[1].sensed == 0) & (seen[0].depth > 0)).any()
 
 
 def test_an_unknown_camera_is_refused():

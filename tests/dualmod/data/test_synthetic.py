@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dualmod.data.augment import CLOSENESS_STEPS, AugmentConfig
-from dualmod.data.synthetic import PairedBatches, SyntheticHands, held_out_batches, labelled_hand
+from dualmod.data.synthetic import PairedBatches, SingleBatches, SyntheticHands, held_out_batches, labelled_hand
 from dualmod.ranks import Ranks
 from synth.dataset import HandSample, write_shard
 from synth.dataset.manifest import new_manifest, write_manifest
@@ -147,23 +147,33 @@ def test_held_out_batches_cover_the_split_and_are_never_random(hands):
     torch.testing.assert_close(first[1].joints_depth[0], expected)
 
 
-def test_repeated_samples_stand_side_by_side_with_their_own_crops(hands):
-    batches = PairedBatches(hands, AugmentConfig(crop_px=32), steps=2, batch_size=2, seed=0, repeats=2)
-    once = PairedBatches(hands, AugmentConfig(crop_px=32), steps=2, batch_size=2, seed=0)
-    a, b = once.indices(1)
-    assert batches.indices(1) == [a, a, b, b]
-    view, _ = batches[1]
-    assert len(view) == 4 and torch.equal(view.joints_depth[0], view.joints_depth[1])
-    assert not torch.equal(view.joints_uv[0], view.joints_uv[1])
+def test_single_batches_hold_each_sample_once_in_the_order_of_pairs(hands):
+    options = {"steps": 10, "batch_size": 4, "seed": 4}
+    single = SingleBatches(hands, AugmentConfig(crop_px=32), senses_depth=False, **options)
+    assert all(single.indices(k) == make_batches(hands, steps=10).indices(k) for k in range(10))
+    (view,) = single[2]
+    assert len(view) == len(set(single.indices(2))) == 4
+    for row, index in enumerate(single.indices(2)):
+        torch.testing.assert_close(view.joints_depth[row], torch.from_numpy(hands[index].joints_depth))
+    again = SingleBatches(hands, AugmentConfig(crop_px=32), senses_depth=False, **options)[2][0]
+    assert torch.equal(again.rgb, view.rgb) and torch.equal(again.sensed, view.depth)
 
 
+@pytest.mark.parametrize("views", [1, 2])
 @pytest.mark.parametrize("blocks", [2, 4])
-def test_ranks_take_their_rows_of_the_same_batch(tiny_data, blocks):
-    batches = PairedBatches(SyntheticHands(tiny_data), AugmentConfig(crop_px=32), steps=3, batch_size=8, seed=0)
+def test_ranks_take_their_rows_of_the_same_batch(tiny_data, blocks, views):
+    options = {"steps": 3, "batch_size": 8, "seed": 0}
+    hands, augment = SyntheticHands(tiny_data), AugmentConfig(crop_px=32)
+    batches = (
+        PairedBatches(hands, augment, **options)
+        if views == 2
+        else SingleBatches(hands, augment, senses_depth=True, **options)
+    )
     whole = batches.part(1, blocks, Ranks())
     parts = [batches.part(1, blocks, Ranks(rank=rank, count=2, local_count=2)) for rank in range(2)]
-    for side in range(2):
-        joined = torch.cat([part[side].rgb for part in parts])
-        assert len(parts[0][side]) == 4 and torch.equal(joined, whole[side].rgb)
+    assert len(whole) == views
+    for k in range(views):
+        joined = torch.cat([part[k].rgb for part in parts])
+        assert len(parts[0][k]) == 4 and torch.equal(joined, whole[k].rgb)
     assert torch.equal(batches.part(1, 1, Ranks())[0].rgb, batches[1][0].rgb)
     assert not torch.equal(whole[0].rgb, batches.part(2, blocks, Ranks())[0].rgb)

@@ -91,6 +91,8 @@ def test_gradients_are_finite_where_embeddings_coincide_and_a_view_stands_alone(
     assert loss.item() == pytest.approx(math.log(2)) and z.grad is not None and torch.isfinite(z.grad).all()
 
 
-def test_without_any_positive_it_is_refused():
-    with pytest.raises(ValueError, match="no view has a positive"):
-        label_aware_contrast(unit(3, 2), torch.eye(3).double())
+def test_without_any_positive_it_is_zero_and_moves_nothing():
+    z = unit(3, 2).requires_grad_()
+    loss = label_aware_contrast(z, torch.eye(3).double())
+    loss.backward()
+    assert loss.item() == 0 and z.grad is not None and not z.grad.any()

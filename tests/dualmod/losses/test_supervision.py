@@ -74,7 +74,7 @@ def batch() -> HandBatch:
     torch.manual_seed(2)
     mask = (torch.rand(2, 1, 8, 8) > 0.5).float()
     poses = torch.rand(2, 21, 2), torch.randn(2, 21), torch.ones(2, 21)
-    return HandBatch(torch.rand(2, 3, 32, 32), mask * 0.5, mask, *poses)
+    return HandBatch(torch.rand(2, 3, 32, 32), mask * 0.5, mask, *poses, mask)
 
 
 @pytest.fixture

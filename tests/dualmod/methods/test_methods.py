@@ -110,7 +110,6 @@ def test_the_ablation_compares_them_all():
         (["method=cross_contrast", "method.depth_branch=false"], "method.contrast=depth_depth is not legal"),
         (["method=intra_contrast", "method.contrast=[rgb_fused]"], "method.contrast=rgb_fused is not legal"),
         (["method=dual", "method.contrast=[rgb_rbg]"], "method.contrast=rgb_rbg is not legal"),
-        (["method=dual", "method.repeats=2"], "method.repeats=2 is not legal: it must be 1 with contrastive terms"),
         (["method=dual", "method.attention=rgb"], "method.attention=rgb is not legal: it must be one of depth, mask"),
         (["method=source_only", "method.plus_depth=predicted"], "method.plus_depth=predicted is not legal"),
         (["method=clce", "method.classes.count=99"], "method.classes.count=99 clusters need as many samples"),

@@ -22,7 +22,7 @@ def poses(*kinds: int) -> HandBatch:
     base = torch.rand(3, 21, 3, generator=torch.Generator().manual_seed(0))
     joints = base[list(kinds)] + 0.001 * torch.randn(len(kinds), 21, 3)
     images = torch.rand(len(kinds), 3, 64, 64), *torch.rand(2, len(kinds), 1, 64, 64).unbind()
-    return HandBatch(*images, joints[..., :2], joints[..., 2], torch.ones(len(kinds), 21))
+    return HandBatch(*images, joints[..., :2], joints[..., 2], torch.ones(len(kinds), 21), images[1])
 
 
 def vectors(batch: HandBatch) -> torch.Tensor:
@@ -54,13 +54,14 @@ def test_soft_shares_fall_with_pose_distance():
 
 
 @pytest.mark.parametrize("soft", [False, True])
-def test_terms_are_the_losses_on_both_rgb_views(tiny_net: DualModalityNet, soft):
+@pytest.mark.parametrize("num_views", [1, 2])
+def test_terms_are_the_losses_on_all_rgb_views(tiny_net: DualModalityNet, soft, num_views):
     tiny_net.eval()
     batch, made = poses(0, 1, 0), classes(soft, balance=0.75, hardness=2.0)
-    terms = objective(tiny_net, batch, batch, RGB_ALONE, made)
+    terms = objective(tiny_net, [batch] * num_views, RGB_ALONE, made)
     assert set(terms) == {"supervision_rgb", "class_contrast", "class_entropy", "handedness"}
-    belongs, likeness = made.assign(vectors(batch).repeat(2, 1))
-    pooled = tiny_net.encode_rgb(batch.rgb.repeat(2, 1, 1, 1)).pooled
+    belongs, likeness = made.assign(vectors(batch).repeat(num_views, 1))
+    pooled = tiny_net.encode_rgb(batch.rgb.repeat(num_views, 1, 1, 1)).pooled
     contrast = label_aware_contrast(tiny_net.embed(pooled), likeness, temperature=0.5, hardness=2.0)
     entropy = -(made.classifier(pooled).log_softmax(1) * belongs).sum(1).mean()
     torch.testing.assert_close(terms["class_contrast"], 0.75 * contrast)
@@ -77,7 +78,7 @@ def test_a_part_with_the_rows_of_the_others_has_the_contrast_of_the_whole(tiny_n
     def passes_of(rows: slice, gather) -> Passes:
         both = HandBatch(**{name: torch.cat([value[rows]] * 2) for name, value in vars(batch).items()})
         latent = tiny_net.encode_rgb(both.rgb)
-        return Passes({"rgb": latent}, {"rgb": tiny_net.decode(latent)}, both, gather)
+        return Passes({"rgb": latent}, {"rgb": tiny_net.decode(latent)}, both, 2, gather)
 
     def keep(rows):
         seen.append(rows.detach())
@@ -94,7 +95,7 @@ def test_a_blind_classifier_costs_the_log_of_the_classes(tiny_net):
     torch.nn.init.zeros_(made.classifier.weight)
     torch.nn.init.zeros_(made.classifier.bias)
     batch = poses(0, 1)
-    assert objective(tiny_net, batch, batch, RGB_ALONE, made)["class_entropy"].item() == pytest.approx(math.log(3))
+    assert objective(tiny_net, [batch], RGB_ALONE, made)["class_entropy"].item() == pytest.approx(math.log(3))
 
 
 def test_clusters_depend_on_the_seed_alone_and_their_spread_is_a_distance():
