@@ -25,7 +25,7 @@ from synth.dataset.sample import encode_sample
 from synth.dataset.shards import shard_name
 from synth.executors import EXECUTORS, MakeShards
 from synth.files import open_run_folder, require_writable
-from synth.hand import PoseOptions, load_hand, load_pose_file
+from synth.hand import SKINNINGS, HandModel, PoseOptions, load_hand, load_pose_file
 from synth.licences import terms_of_renders
 from synth.ray_executor import AUTO
 from synth.render import get_renderer
@@ -54,6 +54,7 @@ class GenerateConfig:
     seed: int = option(0, "seed of the dataset; with a sample's index it determines the sample")
     image_size: int = option(192, "side of the square images, pixels")
     hand: str = option("open", "open (shipped), or an npz file in MANO's format")
+    skinning: str = option("lbs", "who poses the hand: lbs (our own, Apache-2.0), or smplx (non-commercial)")
     renderer: str = option("raster", "renderer by name: raster, torch, pytorch3d or opengl")
     workers: int = option(2, "processes of executor=local; a Ray cluster takes all its CPUs")
     executor: str = option("local", "who makes the shards: local (this machine) or ray (a cluster)")
@@ -72,6 +73,7 @@ class GenerateConfig:
         check(self.seed >= 0, "seed", self.seed, "at least 0")
         check(32 <= self.image_size <= 1024, "image_size", self.image_size, "in [32, 1024]")
         check(self.workers > 0, "workers", self.workers, "above 0")
+        check(self.skinning in SKINNINGS, "skinning", self.skinning, f"one of {', '.join(SKINNINGS)}")
         check(self.shard_size > 0, "shard_size", self.shard_size, "above 0")
         check(self.executor in EXECUTORS, "executor", self.executor, f"one of {', '.join(EXECUTORS)}")
         known = self.depth_sensor in DEPTH_SENSORS
@@ -131,14 +133,15 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
     """What a sample depends on, with every file that the config names looked at.
 
     Raises:
-        ValueError: for an unknown hand or renderer, a hand that no arm can be joined to, a renderer that does not work
-            here, or an unreadable picture or file of poses.
+        ValueError: for an unknown hand or renderer, a hand that no arm can be joined to, a skinning or renderer that
+            does not work here, or an unreadable picture or file of poses.
         FileNotFoundError: for missing files.
     """
     arrays = load_hand(cfg.hand)
     find_wrist_ring(arrays.faces, arrays.v_template)
     load_pose_file(cfg.poses, arrays)
-    get_renderer(cfg.renderer)()  # made here once, so that what it lacks ends the run before it starts
+    HandModel(arrays, cfg.skinning)
+    get_renderer(cfg.renderer)()  # both made here once, so that what they lack ends the run before it starts
     if cfg.skins:
         check_photos(list_skins(cfg.skins), "skins")
     photos = list_photos(cfg.background_dir) if cfg.background_dir else []
@@ -155,6 +158,7 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
     return MakerSettings(
         image_size=cfg.image_size,
         hand=cfg.hand,
+        skinning=cfg.skinning,
         renderer=cfg.renderer,
         skins=cfg.skins,
         photos=photos,

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-POSED_WITH = (
-    "The hands were posed with smplx, whose licence is for non-commercial purposes only and excludes the training of "
-    "networks for commercial use."
-)
+POSED_BY = {
+    "lbs": "skinning=lbs: the hands were posed with handbridge's own linear blend skinning (Apache-2.0)",
+    "smplx": "skinning=smplx: the hands were posed with smplx, whose licence is for non-commercial purposes only and "
+    "excludes the training of networks for commercial use",
+}
+BEFORE_LBS = "smplx"
+"""What posed the hands of datasets whose config names no skinning: generator version 4 and older."""
 FOLDER_KEYS = ("_dir", "_file", "_folder")
 OWN_TERMS = "under its own terms, which are not known here; so is what shows it or learned from it"
 
@@ -22,7 +25,7 @@ def terms_of_scene(config: Mapping[str, Any]) -> list[str]:
 
     Of a user's folder the name alone is said, not where it lies.
     """
-    notes = [POSED_WITH]
+    notes = [POSED_BY[config.get("skinning", BEFORE_LBS)]]
     if not config.get("skins"):
         notes.append("skins: the shipped ones, painted by a program of handbridge (Apache-2.0)")
     if not config.get("background_dir"):

@@ -89,13 +89,25 @@ def test_licences_hand_and_versions_stand_in_the_card(data):
     text = (data / CARD_FILE).read_text()
     for phrase in (
         "MakeHuman",
-        "smplx",
+        "skinning=lbs: the hands were posed with handbridge's own linear blend skinning (Apache-2.0)",
         "skins: the shipped ones",
         "backgrounds: painted",
         "generator version",
         "numba",
     ):
         assert phrase in text
+    assert "smplx" not in text
+
+
+def test_the_card_says_when_smplx_posed_the_hands_and_takes_older_datasets_for_such(data):
+    manifest = read_manifest(data)
+    census = take_census(SampleStore(data)[i] for i in range(9))
+    older = {key: value for key, value in manifest.config.items() if key != "skinning"}
+    for config in (manifest.config | {"skinning": "smplx"}, older):
+        changed = dataclasses.replace(manifest, config=config, licence_notes=terms_of_renders("a hand", config))
+        text = card_text(changed, census)
+        assert "posed with smplx, whose licence is for non-commercial purposes only" in text
+        assert "own linear blend skinning" not in text
 
 
 def test_a_factor_that_is_new_is_counted_without_a_change(sample):
