@@ -1,7 +1,7 @@
 """``handbridge generate``: paired RGB, depth, segmentation and labels, in shards that any number of workers fill."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from synth.dataset.shards import shard_name
 from synth.executors import EXECUTORS, MakeShards
 from synth.files import open_run_folder, require_writable
 from synth.hand import SKINNINGS, HandModel, PoseOptions, load_hand, load_pose_file
-from synth.licences import terms_of_renders
+from synth.licences import short_key, terms_of_renders, users_folders
 from synth.ray_executor import AUTO
 from synth.render import get_renderer
 from synth.scene.mesh_files import check_meshes, list_meshes
@@ -66,6 +66,7 @@ class GenerateConfig:
     poses: PoseOptions = option(PoseOptions(), "what the hands do")
     scene: SceneOptions = option(SceneOptions(), "what is drawn")
     rgb: RgbOptions = option(RgbOptions(), "the colour camera")
+    terms: dict[str, str] = option({}, "terms of your folders, for the records: terms.hdr_dir=TEXT, terms.skins=TEXT")
     overwrite: bool = option(False, "delete what another run left in out")
 
     def __post_init__(self) -> None:
@@ -78,6 +79,17 @@ class GenerateConfig:
         check(self.executor in EXECUTORS, "executor", self.executor, f"one of {', '.join(EXECUTORS)}")
         known = self.depth_sensor in DEPTH_SENSORS
         check(known, "depth_sensor", self.depth_sensor, f"one of {', '.join(DEPTH_SENSORS)}")
+        _check_terms(self)
+
+
+def _check_terms(cfg: GenerateConfig) -> None:
+    """Terms are told of folders that are there, or a slip of the pen would leave one without."""
+    named = [short_key(key) for key, _ in users_folders(asdict(cfg))]
+    for key, text in cfg.terms.items():
+        legal = (
+            f"told of a folder that is given, by the last part of its option ({', '.join(named) or 'none is given'})"
+        )
+        check(key in named and bool(text.strip()), f"terms.{key}", text, legal)
 
 
 def generate(cfg: GenerateConfig) -> Manifest:
