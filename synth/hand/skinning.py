@@ -1,7 +1,7 @@
 """Linear blend skinning: shape, pose and place in, vertices and joints out.
 
-Written from the papers, SMPL (Loper et al. 2015) and MANO (Romero et al. 2017), so that it may be used for anything;
-``smplx_skinning.py`` is the alternative. In the names below a turn is a rotation against the world.
+Written from the papers, SMPL (Loper et al. 2015) and MANO (Romero et al. 2017), with nothing of smplx, whose licence is
+non-commercial; ``smplx_skinning.py`` is the way to that one. A turn is a rotation against the world.
 """
 
 import torch
