@@ -147,10 +147,14 @@ def test_the_flat_hand_is_the_template_and_moves_with_its_place(arrays):
     np.testing.assert_allclose(shaped[1], arrays.v_template + 2 * arrays.shapedirs[:, :, 3], atol=1e-7)
 
 
-def test_no_hand_and_contiguous_hands(arrays):
+def test_no_hand_contiguous_hands_and_hands_elsewhere(arrays):
     none = HandModel(arrays)(torch.zeros(0, 16, 3), torch.zeros(0, 10), torch.zeros(0, 3))
     assert none.verts.shape == (0, len(arrays.v_template), 3) and none.joints.shape == (0, 21, 3)
     assert HandModel(arrays)(*random_rows(3, 0.4, torch.float32)).verts.is_contiguous()
+    elsewhere = HandModel(arrays).to("meta", torch.float16)(
+        *(row.to("meta") for row in random_rows(3, 0.4, torch.float16))
+    )
+    assert (elsewhere.verts.device.type, elsewhere.joints.dtype) == ("meta", torch.float16)
 
 
 def test_a_skinning_that_is_unknown_or_not_installed_is_one_line(arrays, monkeypatch):
