@@ -23,7 +23,7 @@ from synth.render.gl_context import MEND
 
 CORE_PACKAGES = (
     "torch", "torchvision", "lightning", "timm", "numpy", "scipy", "numba", "cv2", "simplejpeg", "webdataset",
-    "hydra", "omegaconf", "smplx", "safetensors", "matplotlib", "jinja2", "rich", "tqdm",
+    "hydra", "omegaconf", "safetensors", "matplotlib", "jinja2", "rich", "tqdm",
 )  # fmt: skip
 MEND_CORE = "make setup"
 MEND_EXTRA = ".venv/bin/python -m pip install --constraint constraints.txt --editable '.[{extra}]'"
@@ -94,7 +94,7 @@ def examine(cfg: DoctorConfig) -> list[Finding]:
     """A finding for each part; none of them raises."""
     checks: tuple[Callable[[DoctorConfig], Finding], ...] = (
         _python, _packages, _cuda, _open_hand, _mano, _weights, _kernels, _released, _video, _disk, _real_sets,
-        _egl, _pytorch3d,
+        _egl, _pytorch3d, _smplx,
     )  # fmt: skip
     return [*(look(cfg) for look in checks), *(_extra(part, *wanted) for part, wanted in EXTRAS.items())]
 
@@ -212,6 +212,13 @@ def _pytorch3d(_: DoctorConfig) -> Finding:
             "pytorch3d (optional)", False, f"cannot be imported ({error})", MEND_EXTRA.format(extra="pytorch3d")
         )
     return Finding("pytorch3d (optional)", True, "compiled part loads")
+
+
+def _smplx(_: DoctorConfig) -> Finding:
+    is_there = find_spec("smplx") is not None  # looked for, not imported: nothing needs it by default
+    return Finding(
+        "skinning=smplx (optional)", is_there, "smplx, non-commercial" if is_there else "not installed", MEND_CORE
+    )
 
 
 main = stage_main("doctor", DoctorConfig, doctor)

@@ -1,7 +1,7 @@
 """``handbridge generate``: paired RGB, depth, segmentation and labels, in shards that any number of workers fill."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from synth.dataset.sample import encode_sample
 from synth.dataset.shards import shard_name
 from synth.executors import EXECUTORS, MakeShards
 from synth.files import open_run_folder, require_writable
-from synth.hand import PoseOptions, load_hand, load_pose_file
-from synth.licences import terms_of_renders
+from synth.hand import SKINNINGS, HandModel, PoseOptions, load_hand, load_pose_file
+from synth.licences import short_key, terms_of_renders, users_folders
 from synth.ray_executor import AUTO
 from synth.render import get_renderer
 from synth.scene.mesh_files import check_meshes, list_meshes
@@ -54,6 +54,7 @@ class GenerateConfig:
     seed: int = option(0, "seed of the dataset; with a sample's index it determines the sample")
     image_size: int = option(192, "side of the square images, pixels")
     hand: str = option("open", "open (shipped), or an npz file in MANO's format")
+    skinning: str = option("lbs", "who poses the hand: lbs (our own, Apache-2.0), or smplx (non-commercial)")
     renderer: str = option("raster", "renderer by name: raster, torch, pytorch3d or opengl")
     workers: int = option(2, "processes of executor=local; a Ray cluster takes all its CPUs")
     executor: str = option("local", "who makes the shards: local (this machine) or ray (a cluster)")
@@ -65,6 +66,7 @@ class GenerateConfig:
     poses: PoseOptions = option(PoseOptions(), "what the hands do")
     scene: SceneOptions = option(SceneOptions(), "what is drawn")
     rgb: RgbOptions = option(RgbOptions(), "the colour camera")
+    terms: dict[str, str] = option({}, "terms of your folders, for the records: terms.hdr_dir=TEXT, terms.skins=TEXT")
     overwrite: bool = option(False, "delete what another run left in out")
 
     def __post_init__(self) -> None:
@@ -72,10 +74,22 @@ class GenerateConfig:
         check(self.seed >= 0, "seed", self.seed, "at least 0")
         check(32 <= self.image_size <= 1024, "image_size", self.image_size, "in [32, 1024]")
         check(self.workers > 0, "workers", self.workers, "above 0")
+        check(self.skinning in SKINNINGS, "skinning", self.skinning, f"one of {', '.join(SKINNINGS)}")
         check(self.shard_size > 0, "shard_size", self.shard_size, "above 0")
         check(self.executor in EXECUTORS, "executor", self.executor, f"one of {', '.join(EXECUTORS)}")
         known = self.depth_sensor in DEPTH_SENSORS
         check(known, "depth_sensor", self.depth_sensor, f"one of {', '.join(DEPTH_SENSORS)}")
+        _check_terms(self)
+
+
+def _check_terms(cfg: GenerateConfig) -> None:
+    """Terms are told of folders that are there, or a slip of the pen would leave one without."""
+    named = [short_key(key) for key, _ in users_folders(asdict(cfg))]
+    for key, text in cfg.terms.items():
+        legal = (
+            f"told of a folder that is given, by the last part of its option ({', '.join(named) or 'none is given'})"
+        )
+        check(key in named and bool(text.strip()), f"terms.{key}", text, legal)
 
 
 def generate(cfg: GenerateConfig) -> Manifest:
@@ -131,14 +145,15 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
     """What a sample depends on, with every file that the config names looked at.
 
     Raises:
-        ValueError: for an unknown hand or renderer, a hand that no arm can be joined to, a renderer that does not work
-            here, or an unreadable picture or file of poses.
+        ValueError: for an unknown hand or renderer, a hand that no arm can be joined to, a skinning or renderer that
+            does not work here, or an unreadable picture or file of poses.
         FileNotFoundError: for missing files.
     """
     arrays = load_hand(cfg.hand)
     find_wrist_ring(arrays.faces, arrays.v_template)
     load_pose_file(cfg.poses, arrays)
-    get_renderer(cfg.renderer)()  # made here once, so that what it lacks ends the run before it starts
+    HandModel(arrays, cfg.skinning)
+    get_renderer(cfg.renderer)()  # both made here once, so that what they lack ends the run before it starts
     if cfg.skins:
         check_photos(list_skins(cfg.skins), "skins")
     photos = list_photos(cfg.background_dir) if cfg.background_dir else []
@@ -155,6 +170,7 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
     return MakerSettings(
         image_size=cfg.image_size,
         hand=cfg.hand,
+        skinning=cfg.skinning,
         renderer=cfg.renderer,
         skins=cfg.skins,
         photos=photos,

@@ -28,7 +28,7 @@ RETRIES = 10
 ANSWER_SECONDS = 10
 CONNECT_SECONDS = 60
 START_HEAD = "start one with: ray start --head --port=6379"
-PACKAGES = ("torch", "numpy", "numba", "scipy", "opencv-python-headless", "simplejpeg", "smplx")
+PACKAGES = ("torch", "numpy", "numba", "scipy", "opencv-python-headless", "simplejpeg")
 """What the bytes of a sample depend on besides this package."""
 
 
@@ -69,7 +69,7 @@ def make_on_node(task: ShardTask, versions: dict[str, str], folder: str) -> Shar
         ValueError: when this node has other versions, or does not see the dataset's folder.
     """
     node = platform.node()
-    for package, here in library_versions().items():
+    for package, here in library_versions(task.settings.skinning).items():
         if versions[package] != here:
             raise ValueError(
                 f"node {node} has {package} {here}, and the dataset needs {versions[package]} as this machine has it; "
@@ -82,9 +82,10 @@ def make_on_node(task: ShardTask, versions: dict[str, str], folder: str) -> Shar
     return finished_shard(task.path) or make_shard(task)
 
 
-def library_versions() -> dict[str, str]:
+def library_versions(skinning: str) -> dict[str, str]:
     """What has to be the same on all nodes, for the same bytes."""
-    return {"generator": str(GENERATOR_VERSION)} | {name: version(name) for name in PACKAGES}
+    packages = (*PACKAGES, "smplx") if skinning == "smplx" else PACKAGES
+    return {"generator": str(GENERATOR_VERSION)} | {name: version(name) for name in packages}
 
 
 def shard_result(ray: ModuleType, finished: Any, name: str) -> ShardEntry:
@@ -108,7 +109,7 @@ def shard_result(ray: ModuleType, finished: Any, name: str) -> ShardEntry:
 
 def _make_all(ray: ModuleType, tasks: list[ShardTask]) -> Iterator[ShardEntry]:
     make = ray.remote(num_cpus=1, max_retries=RETRIES)(make_on_node)
-    common = library_versions(), str(Path.cwd())
+    common = library_versions(tasks[0].settings.skinning) if tasks else {}, str(Path.cwd())
     shards = {make.remote(task, *common): task.path for task in tasks}
     waiting = list(shards)
     try:

@@ -31,7 +31,7 @@ MOST_KINDS = 12
 COMMAND_WIDTH = 100
 PHOTO_SHARE = "scene.photo_background_share"
 """The one share that counts only with another option, and that the samples note as a kind."""
-PACKAGES = ("handbridge", "numpy", "torch", "smplx", "numba", "opencv-python-headless", "simplejpeg")
+PACKAGES = ("handbridge", "numpy", "torch", "numba", "opencv-python-headless", "simplejpeg")
 
 
 @dataclass
@@ -148,12 +148,12 @@ def _drawn(census: Census) -> Iterator[str]:
 def _origin(manifest: Manifest) -> Iterator[str]:
     yield from ("```sh", command(manifest), "```", "")
     yield f"- generator version {manifest.generator_version}, format version {manifest.format_version}"
-    yield f"- this card: Python {platform.python_version()}, {', '.join(_versions())}"
+    yield f"- this card: Python {platform.python_version()}, {', '.join(_versions(manifest))}"
     yield f"- {len(manifest.shards)} shards; their SHA-256 stand in `manifest.json`"
 
 
-def _versions() -> Iterator[str]:
-    for package in PACKAGES:
+def _versions(manifest: Manifest) -> Iterator[str]:
+    for package in (*PACKAGES, "smplx") if manifest.config.get("skinning") == "smplx" else PACKAGES:
         try:
             yield f"{package} {version(package)}"
         except PackageNotFoundError:

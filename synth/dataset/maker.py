@@ -41,6 +41,7 @@ class MakerSettings:
 
     image_size: int
     hand: str
+    skinning: str
     renderer: str
     skins: str
     photos: list[Path]
@@ -57,7 +58,7 @@ class SampleMaker:
     """Makes any sample of a dataset; sample ``index`` depends on the settings, the seed and the index alone.
 
     Raises:
-        ValueError: for a hand or renderer that does not exist, or a file that holds none.
+        ValueError: for a hand, skinning or renderer that does not exist, or a file that holds none.
         FileNotFoundError: for missing files.
     """
 
@@ -65,7 +66,7 @@ class SampleMaker:
         arrays = load_hand(settings.hand)
         photos = Photos(settings.photos) if settings.photos else None
         self._settings, self._seed = settings, seed
-        self._model = HandModel(arrays)
+        self._model = HandModel(arrays, settings.skinning)
         self._scenes = SceneSampler(
             arrays,
             load_skins(settings.skins),

@@ -10,7 +10,7 @@ from synth.conventions import DEPTH_STEP_M, JOINT_NAMES, PART_NAMES
 from synth.files import require_folder, written_atomically
 
 FORMAT_VERSION = 1
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Goes up whenever the same seed and index make other bytes."""
 MANIFEST_FILE = "manifest.json"
 

@@ -5,7 +5,7 @@ from synth.hand.arrays import ManoArrays
 from synth.hand.hand_file import load_hand, save_hand, skin_files
 from synth.hand.joints import ORDERS, bone_lengths, from_ours, to_ours
 from synth.hand.mirror import mirror_arrays, mirror_image, mirror_K, mirror_points, mirror_pose
-from synth.hand.model import HandMesh, HandModel
+from synth.hand.model import SKINNINGS, HandMesh, HandModel
 from synth.hand.pose_file import PoseFile, PoseOptions, load_pose_file
 from synth.hand.poses import PoseMixture, PoseSampler, shows_contact
 from synth.hand.shapes import sample_shape
@@ -14,6 +14,7 @@ __all__ = [
     "ANGLE_NAMES",
     "JOINT_LIMITS",
     "ORDERS",
+    "SKINNINGS",
     "HandAxes",
     "HandMesh",
     "HandModel",

@@ -1,21 +1,20 @@
-"""The posed hand: one model over MANO-format arrays, through smplx."""
+"""The posed hand: one model over MANO-format arrays, whoever skins them."""
 
-import contextlib
-import io
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
-import smplx
 import torch
 from jaxtyping import Float, Int
-from smplx.lbs import batch_rodrigues
-from smplx.utils import Struct
-from smplx.utils import Tensor as SmplxTensor
 from torch import Tensor, nn
 
+from synth.config import check
 from synth.hand.arrays import NUM_BETAS, NUM_PARTS, ManoArrays
 from synth.hand.joints import ORDERS
+from synth.hand.skinning import LinearBlendSkinning
+from synth.hand.smplx_skinning import SmplxSkinning
+
+SKINNINGS = {"lbs": LinearBlendSkinning, "smplx": SmplxSkinning}
+"""Who turns pose and shape into vertices and joints; smplx itself is imported only when it is asked for."""
 
 BLOCK = 8
 """Hands in each call of ``pose_blocks``: a matrix product of another size may round its sums differently."""
@@ -40,11 +39,21 @@ class HandModel(nn.Module):
     tip_vertex_ids: Tensor
     to_ours: Tensor
 
-    def __init__(self, arrays: ManoArrays) -> None:
+    def __init__(self, arrays: ManoArrays, skinning: str = "lbs") -> None:
+        """Take the arrays over.
+
+        Args:
+            arrays: The hand.
+            skinning: ``lbs`` for our own, or ``smplx``, whose licence is non-commercial; they differ by rounding.
+
+        Raises:
+            ValueError: for another ``skinning``, or when smplx is asked for and not there.
+        """
+        check(skinning in SKINNINGS, "skinning", skinning, f"one of {', '.join(SKINNINGS)}")
         super().__init__()
         self.name = arrays.name
         self.faces: Int[np.ndarray, "faces 3"] = arrays.faces
-        self.mano = _mano_layer(arrays)
+        self.skin = SKINNINGS[skinning](arrays)
         order = torch.as_tensor(np.argsort(ORDERS["mano_tips"]))
         self.register_buffer("to_ours", order, persistent=False)
         self.register_buffer("tip_vertex_ids", torch.as_tensor(arrays.tip_vertex_ids), persistent=False)
@@ -66,10 +75,9 @@ class HandModel(nn.Module):
             ValueError: for other shapes.
         """
         _check_shapes(pose_aa, betas, transl)
-        rotations = batch_rodrigues(SmplxTensor(pose_aa.reshape(-1, 3))).reshape(-1, NUM_PARTS, 3, 3)
-        posed = self.mano(betas=betas, global_orient=rotations[:, :1], hand_pose=rotations[:, 1:], transl=transl)
-        mano_joints = torch.cat([posed.joints, posed.vertices[:, self.tip_vertex_ids]], 1)
-        return HandMesh(verts=posed.vertices, joints=mano_joints[:, self.to_ours])
+        verts, joints = self.skin(pose_aa, betas, transl)
+        mano_joints = torch.cat([joints, verts[:, self.tip_vertex_ids]], 1)
+        return HandMesh(verts=verts, joints=mano_joints[:, self.to_ours])
 
     @torch.no_grad()
     def pose_blocks(
@@ -91,25 +99,6 @@ class HandModel(nn.Module):
             verts=torch.cat([b.verts for b in blocks])[:count],
             joints=torch.cat([b.joints for b in blocks])[:count],
         )
-
-
-def _mano_layer(arrays: ManoArrays) -> smplx.MANOLayer:
-    parents = np.where(arrays.parents < 0, 0, arrays.parents)
-    struct = Struct(
-        v_template=arrays.v_template,
-        shapedirs=arrays.shapedirs,
-        posedirs=arrays.posedirs,
-        J_regressor=arrays.J_regressor,
-        weights=arrays.weights,
-        kintree_table=np.stack([parents, np.arange(NUM_PARTS)]),
-        f=arrays.faces,
-        hands_mean=arrays.hands_mean,
-        hands_components=arrays.hands_components,
-    )
-    # smplx prints a warning about 10 shape coefficients, which is what MANO has
-    with contextlib.redirect_stdout(io.StringIO()):
-        layer = smplx.MANOLayer(model_path="", is_rhand=True, data_struct=struct, use_pca=False, flat_hand_mean=True)
-    return cast(smplx.MANOLayer, layer)
 
 
 def _check_shapes(pose_aa: Tensor, betas: Tensor, transl: Tensor) -> None:

@@ -66,7 +66,7 @@ def test_weights_are_the_same_with_the_labels_gone(name, start, tiny_data, photo
 
 def test_the_checkpoint_says_on_which_terms_it_learned(start, tiny_data, photos, tmp_path):
     notes = read_notes(adapt(config(start, tiny_data, photos, tmp_path / "a")))
-    assert notes["fingertip_vertices"] and "smplx" in str(notes["licence_notes"])
+    assert notes["fingertip_vertices"] and "skinning=lbs: the hands" in str(notes["licence_notes"])
     assert notes["licence_notes"][-1].startswith(f"target={photos.name}: under its own terms")
     control = adapt(config(start, tiny_data, photos, tmp_path / "b", method=Control()))
     assert "target=" not in str(read_notes(control)["licence_notes"])

@@ -43,7 +43,8 @@ def test_the_manifest_says_what_depth_and_fingertips_are_and_on_which_terms(refe
     told = json.loads((reference / MANIFEST_FILE).read_text())
     assert (told["depth_unit"], told["depth_step_m"], told["depth_invalid"]) == ("metre", 1e-4, 0)
     assert told["fingertip_vertices"] == load_hand("open").tip_vertex_ids.tolist()
-    assert any("smplx" in note for note in told["licence_notes"]) and "MakeHuman" in told["licence_notes"][0]
+    assert "MakeHuman" in told["licence_notes"][0] and told["licence_notes"][1].startswith("skinning=lbs: ")
+    assert told["config"]["skinning"] == "lbs" and "smplx" not in str(told)
     older = {key: value for key, value in told.items() if not key.startswith(("depth_unit", "depth_inv", "finger"))}
     (reference / MANIFEST_FILE).write_text(json.dumps(older))
     assert read_manifest(reference).fingertip_vertices == []
@@ -144,6 +145,7 @@ def test_a_finished_dataset_is_left_alone(reference):
         ("image_size=-3", "image_size=-3"),
         ("workers=0", "workers=0"),
         ("executor=slurm", "executor=slurm is not legal: it must be one of local, ray"),
+        ("skinning=mano", "skinning=mano is not legal: it must be one of lbs, smplx"),
         ("renderer=blender", "renderer=blender is unknown; legal: opengl, pytorch3d, raster, torch"),
         ("hand=/none.npz", "hand=/none.npz does not exist"),
         ("background_dir=/none", "background_dir=/none does not exist"),
@@ -161,6 +163,24 @@ def test_bad_input_is_refused_in_one_line_before_anything_is_written(tmp_path, c
     assert main([f"out={tmp_path / 'd'}", override]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and message in error
+    assert not (tmp_path / "d").exists()
+
+
+def test_smplx_poses_the_same_hands_and_is_named_in_the_terms(reference, tmp_path):
+    generate(GenerateConfig(out=str(tmp_path / "d"), workers=1, skinning="smplx", **(SMALL | {"num_samples": 4})))
+    manifest = read_manifest(tmp_path / "d")
+    assert manifest.config["skinning"] == "smplx" and "skinning=smplx: " in manifest.licence_notes[1]
+    pairs = [(SampleStore(tmp_path / "d")[i], SampleStore(reference)[i]) for i in range(4)]
+    assert all(theirs.scene == ours.scene for theirs, ours in pairs)
+    apart = [np.abs(theirs.joints_cam - ours.joints_cam).max() for theirs, ours in pairs]
+    assert 0 < max(apart) < 2e-6, "rounding tells that smplx was at work"
+
+
+def test_smplx_that_is_not_there_ends_in_one_line_before_anything_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "smplx", None)
+    assert main([f"out={tmp_path / 'd'}", "skinning=smplx"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and error.endswith("pip install smplx; or take skinning=lbs\n")
     assert not (tmp_path / "d").exists()
 
 

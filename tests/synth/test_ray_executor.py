@@ -134,14 +134,14 @@ def task(tmp_path) -> ShardTask:
 
 def test_an_attempt_whose_answer_was_lost_is_not_repeated(task, monkeypatch):
     (task.path.parent / "config.yaml").touch()
-    entry = make_on_node(task, library_versions(), "/no/such/folder")
+    entry = make_on_node(task, library_versions("lbs"), "/no/such/folder")
     monkeypatch.setattr("synth.ray_executor.make_shard", None)
-    assert make_on_node(task, library_versions(), "/no/such/folder") == entry
+    assert make_on_node(task, library_versions("lbs"), "/no/such/folder") == entry
 
 
 def test_a_node_with_other_versions_or_without_the_folder_makes_nothing(task):
     with pytest.raises(ValueError, match=r"numpy .*the dataset needs 0\.1"):
-        make_on_node(task, library_versions() | {"numpy": "0.1"}, ".")
+        make_on_node(task, library_versions("lbs") | {"numpy": "0.1"}, ".")
     with pytest.raises(ValueError, match="give a folder that all nodes share"):
-        make_on_node(task, library_versions(), ".")
+        make_on_node(task, library_versions("lbs"), ".")
     assert not task.path.exists()

@@ -42,6 +42,7 @@ def test_held_out_renders_are_never_trained_on(hands):
 
 def test_a_checkpoint_will_say_what_was_rendered(hands):
     assert hands.notes["hand_model"] == "open" and "MakeHuman" in hands.notes["licence_notes"][0]
+    assert hands.notes["licence_notes"][1].startswith("skinning=lbs: ")
     rendered = hands.notes["generate"]
     assert rendered["image_size"] == 64 and rendered["seed"] == 0 and "num_samples" not in rendered
 

@@ -10,8 +10,9 @@ from synth.config import compose_config
 from synth.dataset import SampleStore, read_manifest
 from synth.dataset.card import CARD_FILE, CardConfig, card, card_text, command, main
 from synth.dataset.census import take_census
+from synth.dataset.manifest import new_manifest
 from synth.dataset.verify import verify
-from synth.generate import GenerateConfig, generate
+from synth.generate import GenerateConfig, generate, kept_config
 from synth.licences import terms_of_renders
 
 
@@ -66,6 +67,28 @@ def test_an_option_with_spaces_and_quotes_survives_the_command(data):
     assert "background_dir=it's here (1): under its own terms" in text and "backgrounds: painted" not in text
 
 
+def test_the_terms_of_a_folder_are_those_that_were_told_of_it():
+    given = [
+        "out=x",
+        "scene.light.hdr_dir=some/sky",
+        "skins=a/my_skins",
+        "terms.hdr_dir=CC0 1.0, Poly Haven: it's free",
+    ]
+    config = kept_config(compose_config("generate", GenerateConfig, given))
+    notes = terms_of_renders("a hand", config)
+    assert "scene.light.hdr_dir=sky: CC0 1.0, Poly Haven: it's free (as the user told)" in notes
+    assert "skins=my_skins: under its own terms" in str(notes) and not any(n.startswith("terms") for n in notes)
+    manifest = new_manifest(config, "open", notes, [])
+    again = compose_config("generate", GenerateConfig, shlex.split(command(manifest).replace("\\\n", " "))[2:])
+    assert kept_config(again) == config
+
+
+@pytest.mark.parametrize("terms", ["terms.hdr_dri=CC0", "terms.mesh_dir=CC0", "terms.hdr_dir= "])
+def test_terms_of_no_folder_are_one_line(terms):
+    with pytest.raises(ValueError, match=r"terms\.\w+=.*not legal: it must be told of a folder .*\(hdr_dir\)"):
+        compose_config("generate", GenerateConfig, ["out=x", "scene.light.hdr_dir=sky", terms])
+
+
 def test_shares_and_statistics_are_those_of_the_samples(data):
     samples = [SampleStore(data)[i] for i in range(9)]
     text = (data / CARD_FILE).read_text()
@@ -89,13 +112,25 @@ def test_licences_hand_and_versions_stand_in_the_card(data):
     text = (data / CARD_FILE).read_text()
     for phrase in (
         "MakeHuman",
-        "smplx",
+        "skinning=lbs: the hands were posed with handbridge's own linear blend skinning (Apache-2.0)",
         "skins: the shipped ones",
         "backgrounds: painted",
         "generator version",
         "numba",
     ):
         assert phrase in text
+    assert "smplx" not in text
+
+
+def test_the_card_says_when_smplx_posed_the_hands_and_takes_older_datasets_for_such(data):
+    manifest = read_manifest(data)
+    census = take_census(SampleStore(data)[i] for i in range(9))
+    older = {key: value for key, value in manifest.config.items() if key != "skinning"}
+    for config in (manifest.config | {"skinning": "smplx"}, older):
+        changed = dataclasses.replace(manifest, config=config, licence_notes=terms_of_renders("a hand", config))
+        text = card_text(changed, census)
+        assert "posed with smplx, whose licence is for non-commercial purposes only" in text
+        assert "own linear blend skinning" not in text
 
 
 def test_a_factor_that_is_new_is_counted_without_a_change(sample):

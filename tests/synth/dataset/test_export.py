@@ -43,7 +43,7 @@ def test_the_same_dataset_gives_the_same_bytes_and_no_scrap(name, tiny_data, tmp
     assert digest(tmp_path / "a") == digest(tmp_path / "b") and len(digest(tmp_path / "a")) >= 7
     assert sorted(f.name for f in tmp_path.iterdir()) == ["a", "b"]
     notes = (tmp_path / "a" / "README.md").read_text()
-    assert "samples 3 to 7" in notes and "MakeHuman" in notes and "smplx" in notes
+    assert "samples 3 to 7" in notes and "MakeHuman" in notes and "skinning=lbs" in notes
 
 
 def test_a_new_format_is_one_new_file(toy, tiny_data, tmp_path):

@@ -5,18 +5,19 @@ import pytest
 
 from dualmod.data.readers import load_reader
 from synth.conventions import RIGHT
-from synth.dataset import SampleStore
+from synth.dataset import SampleStore, iterate
 from synth.dataset.export import ExportConfig, export
 
 
 @pytest.mark.parametrize(
-    ("name", "split", "px", "mm"),
-    [("freihand", "train", 0.1, 0.1), ("rhd", "train", 0.1, 0.1), ("coco", "test", 0.01, 0.01)],
+    ("name", "split", "shown", "px", "mm"),
+    [("freihand", "train", 0, 0.1, 0.1), ("rhd", "train", 17, 0.1, 0.1), ("coco", "test", 1, 0.01, 0.01)],
 )
-def test_an_export_read_back_is_the_dataset(tiny_data, tmp_path, name, split, px, mm):
+def test_an_export_read_back_is_the_dataset(tiny_data, tmp_path, name, split, shown, px, mm):
     folder = export(ExportConfig(data=str(tiny_data), out=str(tmp_path / name), format=name))
     labelled, store = load_reader(name)(folder).labelled(split), SampleStore(tiny_data)
-    assert len(labelled) >= 7 and set(labelled.handedness) == {RIGHT}
+    assert len(labelled) == sum(s.visible.sum() >= shown for s in iterate(tiny_data)) > 3
+    assert set(labelled.handedness) == {RIGHT}
     for row, file in enumerate(labelled.files):
         sample = store[int(file.rpartition("/")[2].partition(".")[0])]
         seen = labelled.visible[row]
