@@ -31,7 +31,7 @@ class SyntheticHands:
         notes: What a checkpoint should say of the data it was trained on: hand model, licences, size.
     """
 
-    def __init__(self, data_dir: str | Path, *, cache_gb: float = 4.0, holdout: float = 0.04) -> None:
+    def __init__(self, data_dir: str | Path, *, cache_gb: float = 1.0, holdout: float = 0.04) -> None:
         """Open ``data_dir`` and decode it.
 
         Raises:
