@@ -24,7 +24,7 @@ from dualmod.network.model import DualModalityNet, NetworkConfig
 from dualmod.objective import Head, objective
 from dualmod.ranks import Ranks, launched_ranks
 from dualmod.released import pose_file
-from dualmod.training import EngineConfig, run_training
+from dualmod.training import LAST_CHECKPOINT, EngineConfig, run_training
 from dualmod.training_module import OptimizerConfig, TrainingModule
 from dualmod.validation import RenderValidation, ValidationConfig
 from synth.config import check, option, required, stage_main
@@ -136,7 +136,9 @@ def pretrain(config: PretrainConfig) -> Path:
     )  # fmt: skip
     heads = method_heads(config.method, hands, net.config.decoder_width, config.seed)
     validation = RenderValidation(config, hands.notes) if config.validation.every else None
-    out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
+    out = open_run_folder(
+        config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS, brought=(LAST_CHECKPOINT,)
+    )
     model_file = out / MODEL_FILE
     if model_file.exists():
         return model_file
