@@ -70,6 +70,13 @@ class Places:
         return self.folder / f"{kind}_{views:08d}"
 
 
+def is_finished(settings: Settings, places: Places) -> bool:
+    """Whether what is kept is the end of the trunk, and all branches are there."""
+    left_at = {row.get("left_at") for row in read_rows(places.curve)}
+    ended = places.latest.exists() and notes_of(places.latest)["views"] >= settings.views
+    return ended and left_at >= set(settings.decayed_at)
+
+
 class Driver:
     """Goes on wherever the folders say that the training is."""
 

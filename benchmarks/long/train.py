@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.long.curve import forget_after, keep_weights, notes_of, read_rows
-from benchmarks.long.driver import Driver, Places, Stages
+from benchmarks.long.driver import Driver, Places, Stages, is_finished
 from benchmarks.long.settings import Settings, flat, read_settings
 from synth.files import written_atomically
 
@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{time.strftime('%F %T')} finished: {settings.views} views", flush=True)
         finally:
             os.close(lock)
-        if not given.drive:
+        if not given.drive and is_finished(settings, places):
+            print(f"finished: {settings.views} views; the weights are in {places.kept}")
+        elif not given.drive:
             _detach(given.config.resolve(), places)
     except (ValueError, OSError) as error:
         print(f"long-training: {error}", file=sys.stderr)

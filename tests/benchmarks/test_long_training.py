@@ -106,7 +106,7 @@ def pid(places: Places) -> int:
     return int((places.folder / "pid").read_text())
 
 
-def test_trunk_branch_and_trunk_again(places, monkeypatch):
+def test_trunk_branch_and_trunk_again(places, monkeypatch, capsys):
     rows = drive(places, monkeypatch)
     assert [(row["kind"], row["views"]) for row in rows] == [
         ("trunk", 12), ("trunk", 24), ("decayed", 32), ("trunk", 36)
@@ -122,6 +122,7 @@ def test_trunk_branch_and_trunk_again(places, monkeypatch):
     assert (places.folder / "validation" / "manifest.json").exists()
     monkeypatch.setattr(sys.modules[__name__], "STAGES", {})  # nothing is left to do
     assert drive(places, monkeypatch) == rows
+    assert train.main(words(places)) == 0 and "finished: 36 views" in capsys.readouterr().out
 
 
 @pytest.mark.slow
