@@ -6,6 +6,7 @@ python -m benchmarks.long.plot
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -61,7 +62,8 @@ def fit_power_law(views: Float[np.ndarray, "rows"], error: Float[np.ndarray, "ro
     def residual(floor: float) -> float:
         return float(np.square(np.log(at(floor)(views)) - np.log(error)).sum())
 
-    best = minimize_scalar(residual, bounds=(0.0, 0.999 * error.min()), method="bounded", options={"xatol": 1e-9})
+    bounds = (0.0, 0.999 * float(error.min()))
+    best: Any = minimize_scalar(residual, bounds=bounds, method="bounded", options={"xatol": 1e-9})
     return min((at(float(best.x)), at(0.0)), key=lambda law: residual(law.floor))
 
 
