@@ -13,10 +13,10 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint bench clean help
+.PHONY: setup demo test lint bench long-training clean help
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup: $(READY) ## build .venv with the exact versions of constraints.txt; skipped when it is current
 
@@ -44,6 +44,9 @@ lint: setup ## ruff (lint and format) and pyright
 
 bench: setup ## speed of the renderer and of generation on this machine
 	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+long-training: setup ## start the long training in the background, or say how far it is; returns at once
+	@$(BIN)/python -m benchmarks.long.train
 
 clean: ## remove .venv, caches and built packages; runs stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

@@ -25,7 +25,7 @@ class PhotoTrainingConfig:
     frozen_statistics: bool = option(True, "keep the normalisation statistics of the start checkpoint")
     save_every: int = option(50, "steps between checkpoints to resume from")
     loader_workers: int = option(1, "processes that read and augment")
-    cache_gb: float = option(4.0, "largest size in GB of the decoded dataset kept in memory")
+    cache_gb: float = option(1.0, "largest size in GB of the decoded dataset kept in memory")
     device: str = option("auto", "auto, cpu or cuda")
     threads: int = option(0, "CPU threads of torch; 0 takes all cores")
     overwrite: bool = option(False, "delete what another run left in out")

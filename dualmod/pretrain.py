@@ -24,8 +24,9 @@ from dualmod.network.model import DualModalityNet, NetworkConfig
 from dualmod.objective import Head, objective
 from dualmod.ranks import Ranks, launched_ranks
 from dualmod.released import pose_file
-from dualmod.training import EngineConfig, run_training
+from dualmod.training import LAST_CHECKPOINT, EngineConfig, run_training
 from dualmod.training_module import OptimizerConfig, TrainingModule
+from dualmod.validation import RenderValidation, ValidationConfig
 from synth.config import check, option, required, stage_main
 from synth.files import open_run_folder, require_folder, written_atomically
 
@@ -40,7 +41,10 @@ class PretrainConfig:
     out: str = required("folder for the checkpoint and the logs")
     seed: int = option(0, "seed of weights, order and augmentation")
     init: str = option("", "checkpoint to start from instead of the backbones' own weights, or released_start")
-    max_steps: int = option(800, "optimisation steps")
+    first_step: int = option(
+        0, "with init: step that it was trained to; batches, schedule and views count on, only the warm-up starts anew"
+    )
+    max_steps: int = option(800, "optimisation steps, those before first_step among them")
     batch_size: int = option(32, "samples in a step over all ranks; with contrastive terms each is seen in two views")
     batch_blocks: int = option(
         0, "parts of a batch that draw their augmentation apart, a multiple of the ranks; 0: one a rank"
@@ -48,7 +52,7 @@ class PretrainConfig:
     holdout: float = option(0.04, "share of the dataset that is kept out for testing")
     save_every: int = option(100, "steps between checkpoints to resume from")
     loader_workers: int = option(1, "processes that read and augment")
-    cache_gb: float = option(4.0, "largest size in GB of the decoded dataset kept in memory")
+    cache_gb: float = option(1.0, "largest size in GB of the decoded dataset kept in memory")
     device: str = option("auto", "auto, cpu or cuda")
     threads: int = option(0, "CPU threads of torch; 0 takes all cores")
     overwrite: bool = option(False, "delete what another run left in out")
@@ -58,9 +62,14 @@ class PretrainConfig:
     optimizer: OptimizerConfig = option(OptimizerConfig(), "the optimizer")
     engine: EngineConfig = option(EngineConfig(), "precision, compilation, accumulation, averaged weights")
     augment: AugmentConfig = option(AugmentConfig(), "augmentation of the views")
+    validation: ValidationConfig = option(ValidationConfig(), "measuring while training; changes nothing of it")
 
     def __post_init__(self) -> None:
         check(self.max_steps > 0, "max_steps", self.max_steps, "positive")
+        check(self.first_step == 0 or bool(self.init), "first_step", self.first_step, "0 without init=FILE")
+        legal = f"0 to max_steps - 1 = {self.max_steps - 1}"
+        check(0 <= self.first_step < self.max_steps, "first_step", self.first_step, legal)
+        self.optimizer.check_steps(self.max_steps, self.first_step)
         check(self.save_every > 0, "save_every", self.save_every, "positive")
         check(self.loader_workers >= 0, "loader_workers", self.loader_workers, "0 or more")
         check(0 < self.holdout < 1, "holdout", self.holdout, "between 0 and 1")
@@ -85,7 +94,7 @@ class PretrainModule(TrainingModule):
 
     def __init__(self, net: DualModalityNet, config: PretrainConfig, heads: Sequence[Head] = ()):
         optimizer = config.optimizer.for_batch(config.batch_size)
-        super().__init__(optimizer, config.max_steps, config.engine.accumulate)
+        super().__init__(optimizer, config.max_steps, config.engine.accumulate, config.first_step)
         self.net, self.method = net, config.method
         self.heads = nn.ModuleList(heads)  # type: ignore[arg-type]
 
@@ -125,7 +134,10 @@ def pretrain(config: PretrainConfig) -> Path:
         blocks=blocks, ranks=ranks,
     )  # fmt: skip
     heads = method_heads(config.method, hands, net.config.decoder_width, config.seed)
-    out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)
+    validation = RenderValidation(config, hands.notes) if config.validation.every else None
+    out = open_run_folder(
+        config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS, brought=(LAST_CHECKPOINT,)
+    )
     model_file = out / MODEL_FILE
     if model_file.exists():
         return model_file
@@ -141,10 +153,12 @@ def pretrain(config: PretrainConfig) -> Path:
         description="pretrain",
         engine=config.engine,
         ranks=ranks,
+        validation=validation,
     )
     if ranks.rank > 0:
         return model_file
-    metrics = {"seconds": round(time.perf_counter() - started, 1), "steps": config.max_steps, **asdict(report)}
+    seen = {"steps": config.max_steps, "views": config.max_steps * config.batch_size}
+    metrics = {"seconds": round(time.perf_counter() - started, 1), **seen, **asdict(report)}
     metrics |= held_out_error(net.to(device), hands)
     with written_atomically(out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2))
@@ -185,7 +199,7 @@ def open_hands(config: PretrainConfig) -> Hands:
     return StreamedHands(render_config(config.generate), num_samples=num_samples, holdout=config.holdout)
 
 
-FREE_KEYS = ("loader_workers", "cache_gb", "device", "threads", "save_every")
+FREE_KEYS = ("loader_workers", "cache_gb", "device", "threads", "save_every", "validation")
 """Options that don't change the result."""
 
 main = stage_main("pretrain", PretrainConfig, pretrain)

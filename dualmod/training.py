@@ -16,15 +16,16 @@ from typing import Any
 import cv2
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dualmod.kept_memory import keep_freed_memory
 from dualmod.ranks import Ranks
-from dualmod.training_log import JsonLines, Progress, WaitTimer, ends_step
+from dualmod.training_log import JsonLines, Progress, Validation, Validator, WaitTimer, ends_step
 from dualmod.training_module import TrainingModule
 from synth.config import check, option
 
@@ -91,14 +92,45 @@ class _AfterStep(Callback):
             pl_module.after_step()
 
 
+class _Averaging(WeightAveraging):
+    """The exponential average of weights and buffers, so of normalisation statistics too.
+
+    Its decay grows as min(decay, (1 + n) / (10 + n)) over its updates n: the random start is forgotten at once.
+    """
+
+    def __init__(self, decay: float):
+        def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+            now = min(decay, (1 + float(updates)) / (10 + float(updates)))
+            return now * averaged + (1 - now) * current
+
+        super().__init__(avg_fn=average)
+
+    def of(self, module: TrainingModule) -> Any:
+        """The module with the averaged weights in place of the trained one."""
+        assert self._average_model is not None
+        return self._average_model.module
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """As at the end of a training; Lightning leaves that out for a run that was killed after its last step."""
+        self._copy_average_to_current(pl_module)
+
+
 class _Saver(ModelCheckpoint):
-    """Lightning's, but between steps alone: after a resume it would save in the middle of one."""
+    """Lightning's, but between steps alone: after a resume it would save in the middle of one. It saves after the last
+    step too, and before the run ends because it was told to."""
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if ends_step(trainer, batch_idx):
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if not ends_step(trainer, batch_idx):
+            return
+        told_to_end = trainer.received_sigterm and trainer.world_size == 1  # ranks are told at different steps
+        if trainer.global_step == trainer.max_steps or told_to_end:
+            self._every_n_train_steps = 1
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["first_step"] = pl_module.first_step
 
 
 @dataclass(frozen=True)
@@ -124,6 +156,7 @@ def run_training(
     description: str,
     engine: EngineConfig | None = None,
     ranks: Ranks | None = None,
+    validation: Validation | None = None,
 ) -> TrainingReport:
     """Train ``module`` for its ``max_steps``; when ``out`` holds a checkpoint, go on from it.
 
@@ -140,6 +173,7 @@ def run_training(
         description: Shown by the progress bar.
         engine: Precision, compilation, accumulation and averaged weights; the usual ones when None.
         ranks: The processes that train together; this one alone when None.
+        validation: What measures the weights while they are trained, on rank 0; nothing when None.
 
     Raises:
         ValueError: when a loss or a gradient is not finite, named by its term; the last checkpoint stays.
@@ -156,16 +190,17 @@ def run_training(
             part.compile(backend=engine.compile)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")
-        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             **_processes(ranks or Ranks()),
-            max_steps=module.max_steps,
+            max_steps=module.max_steps - module.first_step,
             accumulate_grad_batches=module.accumulate,
             precision=PRECISIONS[engine.precision],  # type: ignore[arg-type]
             sync_batchnorm=engine.sync_batchnorm,
             gradient_clip_val=module.optimizer_config.clip_norm,
-            callbacks=_callbacks(out, engine, timer, save_every=save_every, description=description),
+            callbacks=_callbacks(
+                out, engine, timer, save_every=save_every, description=description, validation=validation
+            ),
             profiler=timer,
             logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
             log_every_n_steps=10,
@@ -173,9 +208,9 @@ def run_training(
             deterministic=device.type == "cpu",
             default_root_dir=out,
         )
-        first = _saved_step(last)
+        done = _steps_done(last, module.first_step)
         loader = DataLoader(
-            Steps(batch_of_step, first, module.max_steps, module.accumulate),
+            Steps(batch_of_step, module.first_step + done, module.max_steps, module.accumulate),
             batch_size=None,
             shuffle=False,
             num_workers=loader_workers,
@@ -184,7 +219,7 @@ def run_training(
             prefetch_factor=4 if loader_workers else None,
         )
         with _clear_deaths(loader_workers):
-            trainer.fit(module, loader, ckpt_path=last if first else None, weights_only=False)
+            trainer.fit(module, loader, ckpt_path=last if done else None, weights_only=False)
     return TrainingReport(round(timer.share, 4))
 
 
@@ -201,17 +236,26 @@ def _processes(ranks: Ranks) -> dict[str, Any]:
 
 
 def _callbacks(
-    out: Path, engine: EngineConfig, timer: WaitTimer, *, save_every: int, description: str
+    out: Path,
+    engine: EngineConfig,
+    timer: WaitTimer,
+    *,
+    save_every: int,
+    description: str,
+    validation: Validation | None,
 ) -> list[Callback]:
     saver = _Saver(
         dirpath=out, filename="last", every_n_train_steps=save_every, save_top_k=1, enable_version_counter=False
     )
-    averaging = [EMAWeightAveraging(decay=engine.ema_decay)] if engine.ema_decay else []
+    lines = out / METRICS_FILE
+    averaging = _Averaging(engine.ema_decay) if engine.ema_decay else None
+    counts = averaging.of if averaging else _unchanged
     return [
         _AfterStep(),
         saver,
-        *averaging,
-        JsonLines(out / METRICS_FILE, every=10, timer=timer),
+        *([averaging] if averaging else []),
+        JsonLines(lines, every=10, timer=timer),
+        *([Validator(lines, validation, timer, counts)] if validation else []),
         Progress(description),
     ]
 
@@ -242,15 +286,22 @@ def _one_thread(_: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _saved_step(path: Path) -> int:
-    """The step a checkpoint was saved at; 0 when there is none.
+def _steps_done(path: Path, first_step: int) -> int:
+    """Steps since ``first_step`` that a checkpoint was saved after; 0 when there is none.
 
     Raises:
-        ValueError: when the file is damaged.
+        ValueError: when the file is damaged, or is of a training that started at another step.
     """
     if not path.exists():
         return 0
     try:
-        return int(torch.load(path, map_location="cpu", weights_only=False)["global_step"])
+        saved = torch.load(path, map_location="cpu", weights_only=False)
+        done = int(saved["global_step"])
     except Exception as error:
         raise ValueError(f"{path} is damaged ({error}); delete it to start this run anew") from error
+    started = saved.get("first_step", 0)
+    if started != first_step:
+        raise ValueError(
+            f"{path} is of a run with first_step={started}, not {first_step}; give its first_step and init"
+        )
+    return done

@@ -2,8 +2,9 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
@@ -21,7 +22,7 @@ class WaitTimer(Profiler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._fetch_started = self._first_step_ended = self._waited = 0.0
+        self._fetch_started = self._first_step_ended = self._waited = self._left_out = 0.0
 
     def start(self, action_name: str) -> None:
         if action_name.endswith(FETCH):
@@ -35,11 +36,25 @@ class WaitTimer(Profiler):
         """Told at the end of every step."""
         self._first_step_ended = self._first_step_ended or time.perf_counter()
 
+    def leave_out(self, seconds: float) -> None:
+        """Count this much time since the first step neither as waiting nor as training: a validation took it."""
+        self._left_out += seconds
+
     @property
     def share(self) -> float:
         """Waiting as a share of the time since the first step; 0 when there was only one."""
-        since = time.perf_counter() - self._first_step_ended if self._first_step_ended else 0.0
+        since = time.perf_counter() - self._first_step_ended - self._left_out if self._first_step_ended else 0.0
         return self._waited / since if since > 0 else 0.0
+
+
+class Validation(Protocol):
+    """Something that measures a network while it is trained."""
+
+    every: int
+
+    def measure(self, module: Any, step: int) -> dict[str, float]:
+        """Values by name of a module's weights after ``step`` steps; changes nothing of the module."""
+        ...
 
 
 class JsonLines(Callback):
@@ -48,10 +63,10 @@ class JsonLines(Callback):
     def __init__(self, path: Path, every: int, timer: WaitTimer):
         self.path, self.every, self.timer, self.start = path, every, timer, time.perf_counter()
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         self.start = time.perf_counter()
         if self.path.exists() and trainer.is_global_zero:  # what an interrupted run wrote after its last checkpoint
-            kept = [line for line in self.path.read_text().splitlines() if _step_of(line) <= trainer.global_step]
+            kept = [line for line in self.path.read_text().splitlines() if _step_of(line) <= pl_module.step]
             self.path.write_text("".join(line + "\n" for line in kept))
 
     def on_train_batch_end(
@@ -68,7 +83,39 @@ class JsonLines(Callback):
         values = {k: round(float(v), 6) for k, v in now.items()}
         times = {"seconds": round(time.perf_counter() - self.start, 2), "data_share": round(self.timer.share, 4)}
         with self.path.open("a") as lines:
-            lines.write(json.dumps({"step": trainer.global_step, **times, **values}) + "\n")
+            lines.write(json.dumps({"step": pl_module.step, **times, **values}) + "\n")
+
+
+class Validator(Callback):
+    """Measures the weights that the run would leave now, at every so many steps and at the end.
+
+    Nothing of the training moves: neither weights, statistics and modes nor a random state.
+    """
+
+    def __init__(self, path: Path, validation: Validation, timer: WaitTimer, averaged: Callable[[Any], Any]):
+        """
+        Args:
+            path: The run's ``metrics.jsonl``, which gets a line.
+            validation: What measures.
+            timer: Is told how long it took.
+            averaged: Takes the trained module to the one whose weights count.
+        """
+        self.path, self.validation, self.timer, self.averaged = path, validation, timer, averaged
+        self.start = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not (ends_step(trainer, batch_idx) and trainer.is_global_zero):
+            return
+        if pl_module.step % self.validation.every and pl_module.step != pl_module.max_steps:
+            return
+        started = time.perf_counter()
+        values = self.validation.measure(self.averaged(pl_module), pl_module.step)
+        self.timer.leave_out(time.perf_counter() - started)
+        times = {"seconds": round(time.perf_counter() - self.start, 2), "cpu_seconds": round(time.process_time(), 2)}
+        with self.path.open("a") as lines:
+            lines.write(json.dumps({"step": pl_module.step, **times, **values}) + "\n")
 
 
 def ends_step(trainer: lightning.Trainer, batch_idx: int) -> bool:

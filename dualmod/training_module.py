@@ -14,14 +14,19 @@ from dualmod.network.modes import start_training
 from dualmod.whole_batch import WholeBatch, micro_batch
 from synth.config import check, option
 
+SCHEDULES = ("cosine", "constant")
+
 
 @dataclass
 class OptimizerConfig:
-    """AdamW with linear warm-up and cosine decay to 2 % of the learning rate."""
+    """AdamW with linear warm-up, then cosine decay to 2 % of the learning rate, or a constant rate with a linear decay
+    to zero at the end (Zhai et al. 2022; "warm-up, stable, decay" of Hu et al. 2024)."""
 
     learning_rate: float = option(3e-3, "peak learning rate")
     weight_decay: float = option(0.01, "weight decay")
     warmup_steps: int = option(50, "steps of linear warm-up")
+    schedule: str = option("cosine", f"learning rate after the warm-up: {', '.join(SCHEDULES)}")
+    decay_steps: int = option(0, "schedule=constant: last steps, in which the rate falls linearly to zero; 0: none")
     clip_norm: float = option(5.0, "largest norm of the gradient")
     base_batch: int = option(0, "batch that learning_rate is for, scaled in proportion for others; 0: not scaled")
 
@@ -29,6 +34,15 @@ class OptimizerConfig:
         check(self.learning_rate > 0, "optimizer.learning_rate", self.learning_rate, "positive")
         check(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
         check(self.warmup_steps >= 0, "optimizer.warmup_steps", self.warmup_steps, "0 or more")
+        check(self.schedule in SCHEDULES, "optimizer.schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
+        check(self.decay_steps >= 0, "optimizer.decay_steps", self.decay_steps, "0 or more")
+        is_used = self.schedule == "constant" or not self.decay_steps
+        check(
+            is_used,
+            "optimizer.decay_steps",
+            self.decay_steps,
+            "0 with optimizer.schedule=cosine, which decays as it is",
+        )
         check(self.clip_norm > 0, "optimizer.clip_norm", self.clip_norm, "positive")
         check(self.base_batch >= 0, "optimizer.base_batch", self.base_batch, "0 or more")
 
@@ -36,6 +50,29 @@ class OptimizerConfig:
         """With the learning rate for a global batch: linear in its size (Goyal et al. 2017)."""
         factor = batch_size / self.base_batch if self.base_batch else 1
         return replace(self, learning_rate=self.learning_rate * factor)
+
+    def check_steps(self, max_steps: int, first_step: int = 0) -> None:
+        """Check that warm-up and decay fit into the steps of a run.
+
+        Raises:
+            ValueError: when the decay is longer than the run.
+        """
+        most = max_steps - first_step
+        check(self.decay_steps <= most, "optimizer.decay_steps", self.decay_steps, f"at most {most}, the run's steps")
+
+    def rate(self, step: int, max_steps: int, first_step: int = 0) -> float:
+        """Learning rate of a step: a function of nothing else, so that a checkpoint goes on under another schedule.
+
+        Args:
+            step: The step.
+            max_steps: Step at which the run ends; the decay ends there.
+            first_step: Step that the optimizer started at; the warm-up starts there.
+        """
+        warm = min(1.0, (step - first_step + 1) / (self.warmup_steps + 1))
+        if self.schedule == "constant":
+            return self.learning_rate * warm * min(1.0, (max_steps - step) / max(1, self.decay_steps))
+        done = min(1.0, max(0, step - self.warmup_steps) / max(1, max_steps - self.warmup_steps))
+        return self.learning_rate * (warm * (0.51 + 0.49 * math.cos(math.pi * done)))
 
 
 class NotFiniteError(ValueError):
@@ -51,19 +88,26 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
         whole_batch: To call in ``losses`` on the rows that a term compares between samples, so that it sees the whole
             batch however that is split.
         retired: Names of terms that earlier steps had and the last one had not.
+        first_step: Step that this training starts at: 0, or where another one ended whose weights it goes on from.
     """
 
     net: nn.Module
     frozen_statistics = False
 
-    def __init__(self, optimizer: OptimizerConfig, max_steps: int, accumulate: int = 1):
+    def __init__(self, optimizer: OptimizerConfig, max_steps: int, accumulate: int = 1, first_step: int = 0):
         super().__init__()
         self.optimizer_config, self.max_steps, self.accumulate = optimizer, max_steps, accumulate
+        self.first_step = first_step
         self.whole_batch = WholeBatch(accumulate, self._of_all_ranks)
         self.retired: set[str] = set()
         self._terms: set[str] = set()
         self._batch: Any = None
         self._logged: list[dict[str, Tensor]] = []
+
+    @property
+    def step(self) -> int:
+        """Steps done, those before ``first_step`` among them: the number of the step that is computed."""
+        return self.first_step + self.global_step
 
     @abc.abstractmethod
     def losses(self, batch: Any, step: int) -> Mapping[str, Tensor]:
@@ -80,6 +124,12 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
     def compiled_parts(self) -> Sequence[nn.Module]:
         """Parts of the network that ``engine.compile`` compiles, each on its own."""
         return ()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set the step's learning rate, whatever the checkpoint that the run goes on from had."""
+        rate = self.optimizer_config.rate(self.step, self.max_steps, self.first_step)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         part = batch_idx % self.accumulate
@@ -104,7 +154,7 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             for part in range(self.accumulate):
                 self.whole_batch.first_pass(part)
-                self.losses(micro_batch(self._batch, part, self.accumulate), self.global_step)
+                self.losses(micro_batch(self._batch, part, self.accumulate), self.step)
                 if not self.whole_batch.is_used:
                     break
         for buffer, value in zip(self.buffers(), kept, strict=True):
@@ -113,7 +163,7 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
 
     def _second_pass(self, part: int) -> Mapping[str, Tensor]:
         self.whole_batch.second_pass(part)
-        return self.losses(micro_batch(self._batch, part, self.accumulate), self.global_step)
+        return self.losses(micro_batch(self._batch, part, self.accumulate), self.step)
 
     def _log_means(self) -> None:
         """Log the means over the micro-batches and the ranks."""
@@ -154,18 +204,11 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
 
     def _not_finite(self, what: str, terms: str) -> str:
         return (
-            f"{what} is not finite at step {self.global_step} ({terms}); lower optimizer.learning_rate. "
+            f"{what} is not finite at step {self.step} ({terms}); lower optimizer.learning_rate. "
             f"The last checkpoint is kept"
         )
 
     def configure_optimizers(self) -> Any:
         config = self.optimizer_config
         trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _rate(self, step: int) -> float:
-        warmup = self.optimizer_config.warmup_steps
-        done = min(1.0, max(0, step - warmup) / max(1, self.max_steps - warmup))
-        return min(1.0, (step + 1) / (warmup + 1)) * (0.51 + 0.49 * math.cos(math.pi * done))
+        return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)

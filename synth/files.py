@@ -142,7 +142,14 @@ def require_writable(folder: str | Path, key: str = "out", need_bytes: int = 0) 
     return folder
 
 
-def open_run_folder(out: str | Path, config: Any, *, overwrite: bool, free_keys: tuple[str, ...] = ()) -> Path:
+def open_run_folder(
+    out: str | Path,
+    config: Any,
+    *,
+    overwrite: bool,
+    free_keys: tuple[str, ...] = (),
+    brought: tuple[str, ...] = (),
+) -> Path:
     """Make ``out`` the folder of a run with ``config``, or refuse when it holds another run's.
 
     An empty or new folder gets ``config.yaml``. A folder whose ``config.yaml`` is the same is resumed: the caller
@@ -154,6 +161,7 @@ def open_run_folder(out: str | Path, config: Any, *, overwrite: bool, free_keys:
         config: The stage's config, a dataclass.
         overwrite: Delete what another run left and start anew.
         free_keys: Keys that may differ because they don't change the result (``workers``, ``sensor.threads``).
+        brought: Names of files that may be there before the run: what it is to go on from.
 
     Raises:
         ValueError: when the folder holds another run's config, a damaged one, or files but no config; with
@@ -176,7 +184,7 @@ def open_run_folder(out: str | Path, config: Any, *, overwrite: bool, free_keys:
                 f"repeat its options to resume, choose another out, or add overwrite=true"
             )
         return out
-    if any(p for p in out.iterdir() if not p.name.startswith(".")):
+    if any(p for p in out.iterdir() if not p.name.startswith(".") and p.name not in brought):
         raise ValueError(f"out={out} holds files but no {CONFIG_FILE}; choose an empty or new folder")
     with written_atomically(found_file) as partial:
         OmegaConf.save(OmegaConf.create(wanted), partial)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch.utils.data import Dataset
 
 from dualmod.data.augment import (
@@ -40,7 +40,7 @@ class SyntheticHands:
         notes: What a checkpoint should say of the data it was trained on: hand model, licences, size.
     """
 
-    def __init__(self, data_dir: str | Path, *, cache_gb: float = 4.0, holdout: float = 0.04) -> None:
+    def __init__(self, data_dir: str | Path, *, cache_gb: float = 1.0, holdout: float = 0.04) -> None:
         """Open ``data_dir`` and decode it.
 
         Raises:
@@ -89,16 +89,23 @@ def labelled_hand(sample: HandSample) -> LabelledHand:
     start, end = REFERENCE_BONE
     bone_m = float(np.linalg.norm(sample.joints_cam[end] - sample.joints_cam[start]))
     on_hand = (sample.segmentation >= HAND_PARTS.start) & (sample.segmentation < HAND_PARTS.stop)
-    near = closeness(np.where(on_hand, sample.depth_m, 0), float(sample.joints_cam[ROOT_JOINT, 2]), bone_m)
-    images = [
-        sample.rgb,
-        np.rint(near * CLOSENESS_STEPS).astype(np.uint16),
-        on_hand.astype(np.uint8) * 255,
-    ]
+    part = _box_of(on_hand)  # most of the image is background, whose closeness is 0
+    near = closeness(np.where(on_hand[part], sample.depth_m[part], 0), float(sample.joints_cam[ROOT_JOINT, 2]), bone_m)
+    steps = np.zeros(on_hand.shape, np.uint16)
+    steps[part] = np.rint(near * CLOSENESS_STEPS)
+    images = [sample.rgb, steps, on_hand.astype(np.uint8) * 255]
     if sample.handedness == LEFT:
         images = [np.ascontiguousarray(image[:, ::-1]) for image in images]
     joints_px, joints_depth = _right_pose(sample.joints_px, sample.joints_cam, sample.handedness, sample.rgb.shape[1])
     return LabelledHand(*images, joints_px=joints_px, joints_depth=joints_depth, bone_m=bone_m)
+
+
+def _box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[slice, slice]:
+    """Rows and columns that hold all of a mask."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _right_pose(

@@ -107,9 +107,9 @@ def decode_sample(members: dict[str, bytes]) -> HandSample:
             raise ValueError(f"member {name} is missing")
     try:
         labels = json.loads(members["json"])
-        rgb = simplejpeg.decode_jpeg(members["rgb.jpg"], colorspace="RGB")
     except ValueError as error:
-        raise ValueError(f"member rgb.jpg or json cannot be decoded: {error}") from error
+        raise ValueError(f"member json cannot be decoded: {error}") from error
+    rgb = decode_rgb(members["rgb.jpg"])
     depth_steps = cv2.imdecode(np.frombuffer(members["depth.png"], np.uint8), cv2.IMREAD_UNCHANGED)
     segmentation = cv2.imdecode(np.frombuffer(members["seg.png"], np.uint8), cv2.IMREAD_UNCHANGED)
     if depth_steps is None or segmentation is None:
@@ -130,6 +130,18 @@ def decode_sample(members: dict[str, bytes]) -> HandSample:
         scene=labels["scene"],
         **arrays,
     )
+
+
+def decode_rgb(member: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    """The image of a sample from its member ``rgb.jpg``.
+
+    Raises:
+        ValueError: when it cannot be decoded.
+    """
+    try:
+        return simplejpeg.decode_jpeg(member, colorspace="RGB")
+    except ValueError as error:
+        raise ValueError(f"member rgb.jpg cannot be decoded: {error}") from error
 
 
 def _rounded(values: np.ndarray, digits: int) -> list:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from dualmod.checkpoint import load_network, read_notes
 from dualmod.network.encoder import EncoderConfig
 from dualmod.network.model import NetworkConfig
-from dualmod.pretrain import PretrainConfig, main, pretrain
+from dualmod.pretrain import PretrainConfig, PretrainModule, main, pretrain
 from dualmod.training import EngineConfig
 
 SMALL = EncoderConfig(backbone="mobilenetv3_small_050")
@@ -23,7 +23,7 @@ NETWORK = NetworkConfig(image_size=64, rgb=SMALL, depth=SMALL, decoder_width=16,
 
 def config(data, out, **changes) -> PretrainConfig:
     settings = {"max_steps": 6, "batch_size": 3, "save_every": 2, "loader_workers": 0, "threads": 1}
-    return PretrainConfig(data=str(data), out=str(out), network=NETWORK, **{**settings, **changes})
+    return PretrainConfig(data=str(data), out=str(out), **{"network": NETWORK, **settings, **changes})
 
 
 def test_leaves_a_checkpoint_metrics_and_the_config(tiny_data, tmp_path):
@@ -36,6 +36,27 @@ def test_leaves_a_checkpoint_metrics_and_the_config(tiny_data, tmp_path):
     assert "held_out_error_box" in json.loads((tmp_path / "run" / "metrics.json").read_text())
     prediction = load_network(model)(torch.rand(1, 3, 64, 64))
     assert torch.isfinite(prediction.joints_uv).all()
+
+
+def test_going_on_from_weights_takes_the_batches_of_its_step_and_trains_the_statistics(
+    tiny_data, tmp_path, monkeypatch
+):
+    seen = []
+    true_losses = PretrainModule.losses
+
+    def losses(self, batch, step):
+        seen.append((step, batch[0].rgb.clone(), self.net.training))
+        return true_losses(self, batch, step)
+
+    monkeypatch.setattr(PretrainModule, "losses", losses)
+    start = pretrain(config(tiny_data, tmp_path / "start"))
+    wanted, seen = seen[4], []
+    ended = pretrain(config(tiny_data, tmp_path / "on", init=str(start), first_step=4))
+    assert [step for step, *_ in seen] == [4, 5] and all(training for *_, training in seen)
+    assert torch.equal(seen[0][1], wanted[1])
+    assert read_notes(ended)["views"] == 6 * 3
+    name = "rgb_neck.laterals.0.1.running_mean"
+    assert not torch.equal(load_file(ended)[name], load_file(start)[name])
 
 
 RUN = """
@@ -84,6 +105,15 @@ def test_another_runs_folder_is_refused(tiny_data, tmp_path):
         (
             ["data=d", "out=o", "method=dual", "batch_size=1"],
             "batch_size=1 is not legal: it must be 2 or more with this method",
+        ),
+        (["data=d", "out=o", "first_step=5"], "first_step=5 is not legal: it must be 0 without init=FILE"),
+        (
+            ["data=d", "out=o", "init=m", "first_step=9", "max_steps=9"],
+            "first_step=9 is not legal: it must be 0 to max_steps - 1 = 8",
+        ),
+        (
+            ["data=d", "out=o", "validation.every=5"],
+            "validation.every=5 is not legal: it must be 0 without validation.",
         ),
         (["data=d", "out=o", "network.image_size=70"], "network.image_size=70 is not legal"),
         (["data=d", "out=o", "method=sauce_only"], "source_only"),

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import time
 
 import pytest
@@ -10,6 +12,7 @@ from torch import nn
 
 from dualmod.ranks import Ranks
 from dualmod.training import EngineConfig, run_training
+from dualmod.training_log import WaitTimer
 from dualmod.training_module import OptimizerConfig, TrainingModule
 from dualmod.whole_batch import WholeBatch
 
@@ -67,9 +70,9 @@ class Sick(Toy):
         return {"healthy": value, "sick": extra}
 
 
-def train(module, out, engine=None, batch_of_step=lambda step: torch.full((4, 2), step + 1.0)):
+def train(module, out, engine=None, batch_of_step=lambda step: torch.full((4, 2), step + 1.0), save_every=1):
     return run_training(
-        module, batch_of_step, out, device=torch.device("cpu"), seed=0, save_every=1, loader_workers=0,
+        module, batch_of_step, out, device=torch.device("cpu"), seed=0, save_every=save_every, loader_workers=0,
         description="toy", engine=engine,
     )  # fmt: skip
 
@@ -105,12 +108,103 @@ def test_averaged_weights_are_what_is_left(tmp_path):
             self.seen = [*getattr(self, "seen", []), self.layer.weight.detach().clone()]
 
     module = Watched()
-    train(module, tmp_path, EngineConfig(ema_decay=0.75))
+    train(module, tmp_path, EngineConfig(ema_decay=0.24))
     mean = module.seen[0]
-    for weight in module.seen[1:]:
-        mean = 0.75 * mean + 0.25 * weight
+    for decay, weight in zip((2 / 11, 0.24, 0.24), module.seen[1:], strict=True):
+        mean = decay * mean + (1 - decay) * weight
     torch.testing.assert_close(module.layer.weight.detach(), mean)
     assert not torch.equal(mean, module.seen[-1])
+
+
+def test_a_run_that_was_killed_after_its_last_step_leaves_the_averaged_weights(tmp_path):
+    whole, again = Toy(), Toy()
+    train(whole, tmp_path, EngineConfig(ema_decay=0.75))
+    train(again, tmp_path, EngineConfig(ema_decay=0.75))
+    assert torch.equal(whole.layer.weight, again.layer.weight)
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=False)
+    assert kept["global_step"] == 4 and not torch.equal(kept["current_model_state"]["layer.weight"], again.layer.weight)
+
+
+class Rated(Toy):
+    """Keeps the learning rates of its steps, and its weights after each."""
+
+    def __init__(self, steps: int, first_step: int = 0, **options):
+        TrainingModule.__init__(self, OptimizerConfig(0.5, warmup_steps=3, **options), steps, first_step=first_step)
+        torch.manual_seed(3)
+        self.layer, self.rates, self.batches = nn.Linear(2, 1), [], []
+
+    def losses(self, batch, step):
+        self.rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.batches.append((step, float(batch[0, 0])))
+        return super().losses(batch, step)
+
+
+def test_the_constant_rate_warms_up_stays_and_falls_to_zero(tmp_path):
+    module = Rated(10, schedule="constant", decay_steps=4)
+    train(module, tmp_path)
+    wanted = [0.125, 0.25, 0.375, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125]
+    assert module.rates == pytest.approx(wanted)
+    cosine = [OptimizerConfig(1.0, warmup_steps=0).rate(step, 10) for step in (0, 5, 10)]
+    assert cosine == pytest.approx([1.0, 0.51, 0.02])
+
+
+def test_a_checkpoint_goes_on_in_another_folder_under_another_schedule(tmp_path):
+    """The branch has the trunk's weights and the rates that it would have had from the start."""
+    trunk, through, branch = (
+        Rated(6, schedule="constant"),
+        Rated(9, schedule="constant", decay_steps=3),
+        Rated(9, schedule="constant", decay_steps=3),
+    )
+    for name in ("trunk", "through", "branch"):
+        (tmp_path / name).mkdir()
+    train(trunk, tmp_path / "trunk")
+    shutil.copy(tmp_path / "trunk" / "last.ckpt", tmp_path / "branch")
+    train(branch, tmp_path / "branch")
+    train(through, tmp_path / "through")
+    assert branch.rates == pytest.approx([0.5, 1 / 3, 1 / 6])
+    assert torch.equal(branch.layer.weight, through.layer.weight)
+    assert not torch.equal(branch.layer.weight, trunk.layer.weight)
+
+
+def test_first_step_counts_batches_rates_and_lines_on(tmp_path):
+    module = Rated(9, first_step=5, schedule="constant", decay_steps=2)
+    train(module, tmp_path)
+    assert module.batches == [(step, step + 1.0) for step in range(5, 9)]
+    assert module.rates == pytest.approx([0.125, 0.25, 0.375, 0.25])
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 9
+    with pytest.raises(ValueError, match=r"last.ckpt is of a run with first_step=5, not 0"):
+        train(Rated(9), tmp_path)
+
+
+def test_a_run_that_is_told_to_end_saves_the_step_that_it_is_in(tmp_path):
+    class Told(Rated):
+        def losses(self, batch, step):
+            if step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().losses(batch, step)
+
+    whole, again = Rated(6), Rated(6)
+    (tmp_path / "whole").mkdir()
+    train(whole, tmp_path / "whole")
+    with pytest.raises(SystemExit) as ended:
+        train(Told(6), tmp_path, save_every=100)
+    assert ended.value.code == 143
+    train(again, tmp_path, save_every=100)
+    assert [step for step, _ in again.batches] == [3, 4, 5]
+    assert torch.equal(again.layer.weight, whole.layer.weight)
+
+
+def test_a_validation_is_no_time_of_the_training():
+    timer = WaitTimer()
+    timer.start("train_dataloader_next")
+    timer.step_ended()
+    timer.start("train_dataloader_next")
+    time.sleep(0.05)
+    timer.stop("train_dataloader_next")
+    time.sleep(0.2)
+    assert timer.share < 0.5
+    timer.leave_out(0.2)
+    assert timer.share > 0.9
 
 
 @pytest.mark.parametrize("slow", ["data", "network"])
@@ -140,6 +234,15 @@ def test_the_learning_rate_is_linear_in_the_batch_where_a_base_is_given():
     [
         (lambda: EngineConfig(precision="16"), "engine.precision=16 is not legal: it must be one of 32, bf16"),
         (lambda: EngineConfig(compile="inducer"), "engine.compile=inducer is not legal: it must be empty or one of"),
+        (lambda: OptimizerConfig(schedule="wsd"), "optimizer.schedule=wsd is not legal: it must be one of cosine, con"),
+        (
+            lambda: OptimizerConfig(decay_steps=5),
+            "optimizer.decay_steps=5 is not legal: it must be 0 with optimizer.sch",
+        ),
+        (
+            lambda: OptimizerConfig(schedule="constant", decay_steps=5).check_steps(9, 5),
+            "optimizer.decay_steps=5 is not legal: it must be at most 4, the run's steps",
+        ),
         (lambda: EngineConfig(ema_decay=1.0), r"engine.ema_decay=1.0 is not legal"),
         (lambda: EngineConfig(accumulate=4).check_split(20, Ranks(count=2)), "batch_size=20 is not legal.* 8"),
     ],

@@ -33,7 +33,7 @@ def split(name: str, kind: str) -> str:
 
 
 def test_each_reader_has_a_layout_here_and_a_docstring_that_says_what_a_user_must_know():
-    assert set(reader_names()) == {*WRITERS, "video"}
+    assert set(reader_names()) == {*WRITERS, "video", "renders"}
     for name in LABELLED:
         module = __import__(f"dualmod.data.readers.{name}", fromlist=["Layout"])
         for word in ("Source:", "- Joints:", "Handedness", "Splits", "Not confirmed", "pose parameters"):
