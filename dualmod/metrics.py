@@ -68,7 +68,7 @@ def scores_2d(
     visible: Bool[np.ndarray, "images 21"],
     *,
     box_side_px: Float[np.ndarray, "images"],
-    crop_side_px: Float[np.ndarray, "images"],
+    crop_side_px: Float[np.ndarray, "images"] | None,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> dict[str, Score]:
@@ -79,7 +79,7 @@ def scores_2d(
         true_px: Labelled joints in the same pixels; anything where not ``visible``.
         visible: Which joints are labelled and count.
         box_side_px: Longer side of the labelled hand's box.
-        crop_side_px: Side of the crop that the network saw, in the same pixels.
+        crop_side_px: Side of the crop that the network saw, in the same pixels; None: not known, no ``pck_crop``.
         bootstrap: Resamples for the interval.
         seed: Seed of the resampling.
 
@@ -87,12 +87,15 @@ def scores_2d(
         ValueError: when shapes differ, a prediction is not finite, or a box has no size.
     """
     _require_same(joints_px, true_px, (NUM_JOINTS, 2))
-    if not (np.asarray(box_side_px) > 0).all() or not (np.asarray(crop_side_px) > 0).all():
+    sides_px = [np.asarray(side) for side in (box_side_px, crop_side_px) if side is not None]
+    if not all((side > 0).all() for side in sides_px):
         raise ValueError("a box or crop has no size, so errors cannot be measured in units of it")
     error_px = np.linalg.norm(joints_px - np.where(visible[..., None], true_px, 0), axis=-1)
-    in_boxes, in_crops = error_px / np.asarray(box_side_px)[:, None], error_px / np.asarray(crop_side_px)[:, None]
+    in_boxes = error_px / np.asarray(box_side_px)[:, None]
     values = {f"pck_box@{t:g}": in_boxes <= t for t in PCK_BOX_THRESHOLDS}
-    values[f"pck_crop@{PCK_CROP_THRESHOLD:g}"] = in_crops <= PCK_CROP_THRESHOLD
+    if crop_side_px is not None:
+        in_crops = error_px / np.asarray(crop_side_px)[:, None]
+        values[f"pck_crop@{PCK_CROP_THRESHOLD:g}"] = in_crops <= PCK_CROP_THRESHOLD
     values["auc_2d"] = share_of_thresholds(in_boxes, 0.0, AUC_2D_MAX)
     return {name: score(v.astype(np.float64), visible, bootstrap, seed) for name, v in values.items()}
 

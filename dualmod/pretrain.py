@@ -120,7 +120,7 @@ def pretrain(config: PretrainConfig) -> Path:
     batches = step_batches(
         config.method, hands, augment,
         max_steps=config.max_steps, batch_size=config.batch_size, seed=config.seed, device=config.device,
-        blocks=blocks, ranks=ranks,
+        blocks=blocks, ranks=ranks, crop_margin=net.config.crop_margin,
     )  # fmt: skip
     heads = method_heads(config.method, hands, net.config.decoder_width, config.seed)
     out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=FREE_KEYS)

@@ -22,6 +22,11 @@ class WholePhotoPredictor:
     def __init__(self, predictor: Predictor, locator: Locator) -> None:
         self.predictor, self.locator = predictor, locator
 
+    @property
+    def crop_margin(self) -> float:
+        """That of the predictor."""
+        return self.predictor.crop_margin
+
     def predict(
         self,
         images: Sequence[UInt8[np.ndarray, "height width 3"]],

@@ -49,7 +49,7 @@ def root(tmp_path):
 class KnowingPredictor:
     """Right where the hand is said to be, or found to be, the one it is; always finds "right"."""
 
-    batch_size = 1
+    batch_size, crop_margin = 1, 1.6
 
     def __init__(self, root):
         self.full = open_labelled(root, "full")
@@ -113,6 +113,7 @@ def test_files_of_a_run(root, tmp_path, monkeypatch):
     assert set(metrics) == {"full", "flat"} and loaded[0][1] == {"crop_margin": 1.4}
     told = json.loads((tmp_path / "out/metrics.json").read_text())
     assert set(told) == {"full", "flat"} and told["full"] == metrics["full"].to_json()
+    assert told["full"]["crop_margin"] == 1.6
     with np.load(tmp_path / "out/predictions.npz") as found:
         assert found["files"].shape == (2 * COUNT,) and list(found["dataset"][[0, -1]]) == ["full", "flat"]
         assert found["joints_px"].shape == (2 * COUNT, 21, 2) and found["confidence"].shape == (2 * COUNT, 21)
@@ -144,7 +145,8 @@ def test_a_public_dataset_is_measured_where_it_lies(tmp_path, tiny_net):
         ("dataset=freihand:/nowhere", "freihand:/nowhere is no folder"),
         ("dataset=full,full", "one entry of each name"),
         ("max_images=-1", "max_images=-1"),
-        ("crop_margin=0", "crop_margin=0"),
+        ("crop_margin=0.4", "crop_margin=0.4 is not legal: it must be 0.5 to 10, or left out"),
+        ("crop_margin=nan", "crop_margin=nan"),
         ("handedness=left", "handedness=left"),
         ("bootstrap=-1", "bootstrap=-1"),
         ("dataset=nothing", "dataset=nothing is not in root"),
