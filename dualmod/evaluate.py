@@ -52,7 +52,7 @@ class EvaluateConfig:
     views: int = option(1, f"looks at each hand, which vote on its joints, as in predict; 1 to {len(VIEWS)}")
     handedness: str = option("both", "predicted, given (unknown where no label says), or both: predicted is headline")
     batch_size: int = option(64, "images in one pass")
-    bootstrap: int = option(1000, "resamples of the images for the 95 % intervals; 0 for none")
+    bootstrap: int = option(1000, "resamples of the blocks of images for the 95 % intervals; 0 for none")
     seed: int = option(0, "seed of the resampling")
     device: str = option("auto", "auto, cpu or cuda")
     overwrite: bool = option(False, "delete what another run left in out")
@@ -185,6 +185,7 @@ def evaluate_network(
         "handedness": first,
         "handedness_accuracy": handedness_accuracy(labelled, estimates),
         "crop_margin": predictor.crop_margin,
+        "num_blocks": labelled.num_blocks,
         "labels": labelled.label_kind,
         "definition": labelled.definition,
     }
@@ -219,10 +220,12 @@ def measure(
         crop_side_px=estimates.crop_sides_px,
         bootstrap=bootstrap,
         seed=seed,
+        blocks=labelled.blocks,
     )
     rows = _rows_3d(labelled) & found
     if rows.any():
-        scores |= scores_3d(joints_cam[rows], labelled.joints_cam[rows], bootstrap=bootstrap, seed=seed)
+        resampling = {"bootstrap": bootstrap, "seed": seed, "blocks": labelled.blocks[rows]}
+        scores |= scores_3d(joints_cam[rows], labelled.joints_cam[rows], **resampling)
         extras = {**extras, "freihand": rounded(joint_scores(joints_cam[rows], labelled.joints_cam[rows]))}
     return DatasetMetrics(len(labelled), scores, extras)
 

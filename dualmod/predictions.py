@@ -119,19 +119,21 @@ def score_predictions(
         crop_side_px=_crop_sides(saved, labelled, crop_margin),
         bootstrap=bootstrap,
         seed=seed,
+        blocks=labelled.blocks,
     )
     extras: dict[str, Any] = {
         "handedness": "predicted",
         "handedness_accuracy": _handedness_accuracy(saved, labelled),
         "labels": labelled.label_kind,
         "definition": labelled.definition,
+        "num_blocks": labelled.num_blocks,
         "missed": int((~found).sum()),
         **({} if crop_margin is None else {"crop_margin": crop_margin}),
     }
     rows = np.isfinite(labelled.joints_cam).all((1, 2)) & np.isfinite(saved.joints_cam).all((1, 2)) & found
     if rows.any():
         ours, truth = saved.joints_cam[rows], labelled.joints_cam[rows]
-        scores |= scores_3d(ours, truth, bootstrap=bootstrap, seed=seed)
+        scores |= scores_3d(ours, truth, bootstrap=bootstrap, seed=seed, blocks=labelled.blocks[rows])
         extras["freihand"] = rounded(joint_scores(ours, truth))
         extras["given_for_3d"] = "joints_cam as they were saved"
         extras["images_3d"] = int(rows.sum())

@@ -1,6 +1,7 @@
 """Evaluation with a predictor that knows the answer: numbers, files, handedness, errors."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -79,6 +80,24 @@ def test_headline_is_predicted_and_given_stands_beside(root):
     assert told["given"]["auc_3d_20_50"] == 1 and "true intrinsics" in told["given_for_3d"]
 
 
+def test_every_interval_is_over_blocks(root):
+    """Of two blocks of three images a third of one is right, and all of the other: the interval ends at these."""
+    labelled = replace(open_labelled(root, "full"), blocks=np.repeat([4, 2], 3))
+    predictor = KnowingPredictor(root)
+    by_image, by_block = (
+        evaluate_network(predictor, of, bootstrap=200).metrics.to_json()
+        for of in (open_labelled(root, "full"), labelled)
+    )
+    assert (by_image["num_blocks"], by_block["num_blocks"]) == (COUNT, 2)
+    assert by_block["interval_95"]["pck_box@0.1"] == pytest.approx([1 / 3, 1], abs=1e-6)
+    low, high = by_block["interval_95"]["epe_mm"]
+    assert low < 0.01 and high == pytest.approx(2 * by_block["epe_mm"], rel=1e-3)  # it is all in the first block
+    assert by_image["interval_95"]["epe_mm"] != by_block["interval_95"]["epe_mm"]
+    one = evaluate_network(predictor, replace(labelled, blocks=np.zeros(COUNT, int)), bootstrap=20).metrics.to_json()
+    for told in (one, one["given"]):
+        assert set(map(tuple, told["interval_95"].values())) == {(None, None)}
+
+
 @pytest.mark.parametrize(("handedness", "expected"), [("given", 1.0), ("predicted", 4 / 6)])
 def test_one_kind_of_handedness_alone(root, handedness, expected):
     metrics = evaluate_network(KnowingPredictor(root), open_labelled(root, "full"), handedness=handedness).metrics
@@ -113,7 +132,7 @@ def test_files_of_a_run(root, tmp_path, monkeypatch):
     assert set(metrics) == {"full", "flat"} and loaded[0][1] == {"crop_margin": 1.4}
     told = json.loads((tmp_path / "out/metrics.json").read_text())
     assert set(told) == {"full", "flat"} and told["full"] == metrics["full"].to_json()
-    assert told["full"]["crop_margin"] == 1.6
+    assert told["full"]["crop_margin"] == 1.6 and told["full"]["num_blocks"] == COUNT
     with np.load(tmp_path / "out/predictions.npz") as found:
         assert found["files"].shape == (2 * COUNT,) and list(found["dataset"][[0, -1]]) == ["full", "flat"]
         assert found["joints_px"].shape == (2 * COUNT, 21, 2) and found["confidence"].shape == (2 * COUNT, 21)

@@ -96,6 +96,19 @@ def test_3d_is_measured_where_it_was_saved(root):
     assert told["handedness_accuracy"] is None
 
 
+def test_every_interval_is_over_blocks(root):
+    rows = truth(root)
+    arrays = {"files": rows["files"], "joints_px": rows["uv"] + 9, "joints_cam": 2 * rows["xyz"]}
+    free = measured(root, "free", **arrays)
+    with np.load(root / "toy/annotations.npz") as found:
+        annotations = dict(found)
+    np.savez(root / "toy/annotations.npz", **annotations, seq=np.array(["kitchen"] * COUNT))
+    tied = measured(root, "tied", **arrays)
+    assert (free["num_blocks"], tied["num_blocks"]) == (COUNT, 1) and "epe_mm" in tied["interval_95"]
+    assert set(map(tuple, tied["interval_95"].values())) == {(None, None)}
+    assert (None, None) not in set(map(tuple, free["interval_95"].values()))
+
+
 def test_predictions_of_a_network_give_its_numbers_again(root, tiny_net, tmp_path):
     save_network(tmp_path / "net.safetensors", tiny_net, {})
     given = ["dataset=toy", f"root={root}", "bootstrap=20"]
