@@ -3,6 +3,7 @@
 The methods are in ``distill.methods``, one file each; what stops a run that goes wrong is ``distill.alarms``.
 """
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -14,9 +15,9 @@ import torch
 from distill.adapt_config import AdaptConfig
 from distill.adapt_module import AdaptModule
 from distill.alarms import Alarms, CollapseError
-from distill.locate import LocatedHands, locate_hands
+from distill.locate import locate_hands
 from distill.methods import TargetOptions
-from distill.photos import TargetPhotos, open_photos
+from distill.photos import open_photos
 from distill.target import TargetBatch, TargetBatches, ViewsConfig
 from distill.watch import Watch
 from dualmod.checkpoint import choose_device, load_network, read_notes, save_network
@@ -74,11 +75,13 @@ def adapt(config: AdaptConfig) -> Path:
     targets, alarms = None, None
     if views is not None:
         located = locate_hands(Predictor(net, device), photos.images)
-        targets = _targets(config, photos, located, augment, views, config.target_batch_size, config.seed)
+        batches = functools.partial(
+            TargetBatches, photos, located, augment, crop_margin=net.config.crop_margin, balance=config.target_balance
+        )
+        targets = batches(batch_size=config.target_batch_size, seed=config.seed, views=views)
         if config.alarm.on:
-            alarms = _alarms(config, net.cpu(), hands, _targets(
-                config, photos, located, augment, ViewsConfig(num_views=1), config.alarm.photos, config.seed + 2
-            ))  # fmt: skip
+            watched = batches(batch_size=config.alarm.photos, seed=config.seed + 2, views=ViewsConfig(num_views=1))
+            alarms = _alarms(config, net.cpu(), hands, watched)
     stopped = _train(AdaptModule(net.cpu(), config, alarms), config, hands, augment, targets, out)
     if stopped is not None and alarms is not None:
         net.load_state_dict(alarms.best.weights)
@@ -137,22 +140,10 @@ def _train(
     return None
 
 
-def _targets(
-    config: AdaptConfig,
-    photos: TargetPhotos,
-    located: LocatedHands,
-    augment: AugmentConfig,
-    views: ViewsConfig,
-    batch_size: int,
-    seed: int,
-) -> TargetBatches:
-    balance = config.target_balance
-    return TargetBatches(photos, located, augment, batch_size=batch_size, seed=seed, views=views, balance=balance)
-
-
 def _alarms(config: AdaptConfig, net: DualModalityNet, hands: SyntheticHands, targets: TargetBatches) -> Alarms:
     """The alarms of a start network: a fixed batch of photos, and held-out renders."""
-    renders = next(held_out_batches(hands, crop_px=net.config.image_size, batch_size=config.alarm.photos))
+    size_px, margin = net.config.image_size, net.config.crop_margin
+    renders = next(held_out_batches(hands, crop_px=size_px, batch_size=config.alarm.photos, margin=margin))
     return Alarms(config.alarm, Watch(net, targets(0), renders.rgb), net)
 
 

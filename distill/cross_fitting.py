@@ -21,6 +21,11 @@ class FoldPredictor:
     def __init__(self, predictors: Sequence[PredictsHands], folds: Int[np.ndarray, "rows"]) -> None:
         self.predictors, self.folds = predictors, folds
 
+    @property
+    def crop_margin(self) -> float:
+        """That of all the networks, which have one start."""
+        return self.predictors[0].crop_margin
+
     def predict(
         self, images: Sequence[np.ndarray], boxes_px: Float[np.ndarray, "hands 4"], handedness: list[str] | None = None
     ) -> HandEstimates:

@@ -115,7 +115,10 @@ def measure(net: DualModalityNet, labelled: LabelledImages, config: LabelPrecisi
     is_video = bool((before_after >= 0).all(1).any())
     augment = AugmentConfig(crop_px=net.config.image_size)
     views = ViewsConfig(num_views=config.num_views, frames=is_video)
-    batches = TargetBatches(photos, located, augment, batch_size=config.batch_size, seed=config.seed, views=views)
+    batches = TargetBatches(
+        photos, located, augment,
+        crop_margin=net.config.crop_margin, batch_size=config.batch_size, seed=config.seed, views=views,
+    )  # fmt: skip
     parts: list[Measured] = []
     for start in range(0, len(images), config.batch_size):
         rows = np.arange(start, min(start + config.batch_size, len(images)))

@@ -18,6 +18,8 @@ from dualmod.data.crop import crop_image, crop_matrix, crop_side_px, invert_affi
 from dualmod.data.texture import change_texture
 from dualmod.lift import ASSUMED_FOCAL
 
+WEAK_ZOOM, VIEW_ZOOM = 3 / 32, 5 / 32
+"""Sides of the weak view, and of the further ones, differ by up to these shares from the side of the crop at test."""
 VIEW_TURN_RAD, VIEW_SHIFT = 0.2, 0.05
 """Standard deviations of the further weak views: turn, and shift in sides of the crop."""
 
@@ -93,11 +95,24 @@ class TargetBatches:
         hands: LocatedHands,
         augment: AugmentConfig,
         *,
+        crop_margin: float,
         batch_size: int,
         seed: int,
         views: ViewsConfig | None = None,
         balance: str = PHOTO,
     ):
+        """
+        Args:
+            photos: The photographs.
+            hands: Where each one's hand is.
+            augment: Geometry and texture of the strong view.
+            crop_margin: That of the network; the weak views are its crops at test, varied a little.
+            batch_size: Photos in a batch.
+            seed: Seed of choice and views.
+            views: What a batch holds beside the weak and the strong view.
+            balance: ``photo`` or ``set``: what is drawn equally often.
+        """
+        self.crop_margin = crop_margin
         self.photos, self.hands, self.augment = photos, hands, augment
         self.batch_size, self.seed, self.balance = batch_size, seed, balance
         self.views = views or ViewsConfig()
@@ -141,7 +156,7 @@ class TargetBatches:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, np.ndarray]:
         image, box = self.photos.images[index], self.hands.boxes_px[index]
         side = self.augment.crop_px
-        weak_side = crop_side_px(box, rng.uniform(1.45, 1.75))
+        weak_side = self._near_test_side(box, WEAK_ZOOM, rng)
         A_weak_image = _jittered_crop(box, weak_side, 0.03, 0.0, side, rng)
         strong_side = crop_side_px(box, rng.uniform(self.augment.min_margin, self.augment.max_margin))
         turn = self.augment.rotation_rad * rng.standard_normal()
@@ -151,6 +166,10 @@ class TargetBatches:
         weak, strong = crop_image(image, A_weak_image, side), crop_image(image, A_strong_image, side)
         return weak, strong, matrix, focal, A_weak_image
 
+    def _near_test_side(self, box: np.ndarray, zoom: float, rng: np.random.Generator) -> float:
+        """Side of a crop that is up to ``zoom`` smaller or larger than that at test, in pixels."""
+        return crop_side_px(box, self.crop_margin * rng.uniform(1 - zoom, 1 + zoom))
+
     def _further_views(self, chosen: np.ndarray, A_weak_image: tuple, rng: np.random.Generator) -> dict[str, Tensor]:
         side, count = self.augment.crop_px, self.views.num_views
         if count == 0:
@@ -159,7 +178,7 @@ class TargetBatches:
         for index, A_weak in zip(chosen, A_weak_image, strict=True):
             image, box = self.photos.images[int(index)], self.hands.boxes_px[index]
             for _ in range(count):
-                view_side = crop_side_px(box, rng.uniform(1.35, 1.85))
+                view_side = self._near_test_side(box, VIEW_ZOOM, rng)
                 turn = VIEW_TURN_RAD * rng.standard_normal()
                 A_view = _jittered_crop(box, view_side, VIEW_SHIFT, turn, side, rng)
                 crops.append(crop_image(image, A_view, side))

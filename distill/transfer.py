@@ -45,7 +45,7 @@ class TransferConfig:
     bound: str = option("", "label of the upper bound, trained on labels; by default it is found by name")
     root: str = option("", "folder of the labelled images; by default where they were evaluated")
     gallery: int = option(4, "images of each kind for each dataset; 0 for none")
-    bootstrap: int = option(2000, "resamples of seeds and images for the intervals of differences")
+    bootstrap: int = option(2000, "resamples of seeds and blocks of images for the intervals of differences")
     seed: int = option(0, "seed of the resampling")
     note: str = option("", "sentence to put on top of the report")
 

@@ -87,7 +87,7 @@ def upper_bound(config: UpperBoundConfig) -> Path:
         checkpoint=str(models[0]), dataset=config.dataset, root=config.root, split=config.split,
         out=str(out / EVALUATION_FOLDER), device=config.device,
     )  # fmt: skip
-    predictors = [Predictor.load(model, config.device, crop_margin=evaluation.crop_margin) for model in models]
+    predictors = [Predictor.load(model, config.device) for model in models]
     evaluate_with([FoldPredictor(predictors, fold) for fold in folds], sets, evaluation)
     return out / EVALUATION_FOLDER / METRICS_FILE
 

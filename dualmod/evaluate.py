@@ -21,7 +21,7 @@ from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift
 from dualmod.metrics import MISSED_PX, DatasetMetrics, scores_2d, scores_3d
 from dualmod.overlays import overlay_sheet
 from dualmod.predictions import read_predictions, score_predictions
-from dualmod.predictor import HandEstimates, Predictor
+from dualmod.predictor import CROP_MARGIN, HandEstimates, Predictor, check_crop_margin
 from dualmod.released import pose_file
 from dualmod.voting import VIEWS, with_views
 from dualmod.whole_photos import WholePhotoPredictor, whole_photo_extras
@@ -48,11 +48,11 @@ class EvaluateConfig:
     root: str = option("", "folder of the real image sets that are named without a path")
     split: str = option("test", "split of the set; it must have labels")
     max_images: int = option(0, "evenly spaced images of each set at most; 0 for all")
-    crop_margin: float = option(1.6, "side of the crop over the longer side of the hand's box")
+    crop_margin: float = option(0.0, f"{CROP_MARGIN}; 0: the checkpoint's, or that of the saved predictions")
     views: int = option(1, f"looks at each hand, which vote on its joints, as in predict; 1 to {len(VIEWS)}")
     handedness: str = option("both", "predicted, given (unknown where no label says), or both: predicted is headline")
     batch_size: int = option(64, "images in one pass")
-    bootstrap: int = option(1000, "resamples of the images for the 95 % intervals; 0 for none")
+    bootstrap: int = option(1000, "resamples of the blocks of images for the 95 % intervals; 0 for none")
     seed: int = option(0, "seed of the resampling")
     device: str = option("auto", "auto, cpu or cuda")
     overwrite: bool = option(False, "delete what another run left in out")
@@ -61,7 +61,7 @@ class EvaluateConfig:
         if bool(self.checkpoint) == bool(self.predictions):
             raise ValueError("give checkpoint=FILE, or predictions=FILE in its place, and not both")
         check(not (self.predictions and self.localizer), "localizer", self.localizer, "empty with predictions")
-        check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
+        check_crop_margin(self.crop_margin)
         check(self.handedness in HANDEDNESS_CHOICES, "handedness", self.handedness, f"one of {HANDEDNESS_CHOICES}")
         check(1 <= self.views <= len(VIEWS), "views", self.views, f"1 to {len(VIEWS)}")
         check(self.max_images >= 0, "max_images", self.max_images, "0 or more")
@@ -91,7 +91,7 @@ class Evaluation:
     @property
     def columns(self) -> dict[str, np.ndarray]:
         """The arrays of ``predictions.npz``."""
-        names = ("joints_px", "joints_depth", "confidence", "right_probability")
+        names = ("joints_px", "joints_depth", "confidence", "right_probability", "crop_sides_px")
         return {"joints_cam": self.joints_cam, **{name: getattr(self.estimates, name) for name in names}}
 
 
@@ -107,7 +107,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, DatasetMetrics]:
     if config.max_images:
         sets = [labelled.thinned(config.max_images) for labelled in sets]
     if checkpoint:
-        predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin)
+        predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin or None)
         predictor.batch_size = config.batch_size
         looker = with_views(predictor, config.views)
         predicts: PredictsHands = looker
@@ -119,14 +119,19 @@ def evaluate(config: EvaluateConfig) -> dict[str, DatasetMetrics]:
     out = _open(config)
     resampling = {"bootstrap": config.bootstrap, "seed": config.seed}
     metrics = [
-        score_predictions(s, labelled, crop_margin=config.crop_margin, **resampling)
+        score_predictions(s, labelled, crop_margin=config.crop_margin or None, **resampling)
         for s, labelled in zip(saved, sets, strict=True)
     ]
     return _write(out, sets, [s.columns for s in saved], metrics)
 
 
 class PredictsHands(Protocol):
-    """What ``Predictor.predict`` does."""
+    """What ``Predictor.predict`` does, and the side of its crops over that of the box."""
+
+    @property
+    def crop_margin(self) -> float:
+        """Side of a crop over the longer side of the hand's box."""
+        ...
 
     def predict(
         self,
@@ -179,6 +184,8 @@ def evaluate_network(
     extras: dict[str, Any] = {
         "handedness": first,
         "handedness_accuracy": handedness_accuracy(labelled, estimates),
+        "crop_margin": predictor.crop_margin,
+        "num_blocks": labelled.num_blocks,
         "labels": labelled.label_kind,
         "definition": labelled.definition,
     }
@@ -213,10 +220,12 @@ def measure(
         crop_side_px=estimates.crop_sides_px,
         bootstrap=bootstrap,
         seed=seed,
+        blocks=labelled.blocks,
     )
     rows = _rows_3d(labelled) & found
     if rows.any():
-        scores |= scores_3d(joints_cam[rows], labelled.joints_cam[rows], bootstrap=bootstrap, seed=seed)
+        resampling = {"bootstrap": bootstrap, "seed": seed, "blocks": labelled.blocks[rows]}
+        scores |= scores_3d(joints_cam[rows], labelled.joints_cam[rows], **resampling)
         extras = {**extras, "freihand": rounded(joint_scores(joints_cam[rows], labelled.joints_cam[rows]))}
     return DatasetMetrics(len(labelled), scores, extras)
 

@@ -15,7 +15,6 @@ import torch
 
 from dualmod.checkpoint import load_network, read_notes
 from dualmod.data.batch import CLOSENESS_RANGE
-from dualmod.data.synthetic import TEST_MARGIN
 from dualmod.deploy.checks import (
     MAX_FP32_ERROR,
     MAX_INT8_ERROR_BOX,
@@ -116,7 +115,7 @@ def _checked_fp32(graph: RgbGraph | RgbdGraph, file: Path) -> dict[str, Any]:
         ValueError: when one is 1e-4 or more.
     """
     exported = OnnxNetwork(file)
-    renders = inputs_of(graph, check_renders(CHECKED_FP32, graph.net.config.image_size))
+    renders = inputs_of(graph, check_renders(CHECKED_FP32, graph.net.config))
     errors = [largest_errors(graph, exported, inputs) for inputs in (renders, noise_like(renders))]
     worst = {name: max(found[name] for found in errors) for name in errors[0]}
     for name, error in worst.items():
@@ -134,7 +133,7 @@ def _checked_int8(graph: RgbGraph | RgbdGraph, file: Path) -> dict[str, Any]:
     Raises:
         ValueError: when joints are 1 % of the hand's box or more from it on average.
     """
-    found = distances(graph, OnnxNetwork(file), check_renders(CHECKED_INT8, graph.net.config.image_size))
+    found = distances(graph, OnnxNetwork(file), check_renders(CHECKED_INT8, graph.net.config))
     if not found.mean_box < MAX_INT8_ERROR_BOX:
         raise ValueError(
             f"joints in 8 bits are {found.mean_box:.2%} of the hand's box from those in 32 on {CHECKED_INT8} held-out "
@@ -152,7 +151,7 @@ def _notes(config: ExportModelConfig, graph: RgbGraph | RgbdGraph, checkpoint: P
         "root_joint": JOINT_NAMES[ROOT_JOINT],
         "reference_bone": [JOINT_NAMES[end] for end in REFERENCE_BONE],
         "image_size": graph.net.config.image_size,
-        "crop_margin": TEST_MARGIN,
+        "crop_margin": graph.net.config.crop_margin,
         "closeness_range": CLOSENESS_RANGE,
         "inputs": list(graph.INPUTS),
         "precision": config.precision,

@@ -1,4 +1,4 @@
-"""Metrics of 2D and 3D hand pose, each for all joints, for each joint, and with a bootstrap interval over images.
+"""Metrics of 2D and 3D hand pose, each for all joints, for each joint, and with a bootstrap interval.
 
 Every metric is the mean of one number for each labelled joint of each image, so one rule gives value, per-joint values
 and interval. An area under a PCK curve is such a mean too: the share of thresholds that the joint's error is under.
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
+from dualmod.blocks import FEWEST_BLOCKS, block_sums, draw_blocks
 from synth.conventions import NUM_JOINTS, ROOT_JOINT
 
 PCK_BOX_THRESHOLDS = (0.05, 0.1, 0.2)
@@ -26,7 +27,7 @@ class Score:
 
     Attributes:
         value: Mean over all labelled joints of all images; NaN when there is none.
-        low: Lower end of the 95 % bootstrap interval over images.
+        low: Lower end of the 95 % bootstrap interval over blocks of images; NaN where fewer than two have a label.
         high: Upper end.
         per_joint: Mean of each joint; NaN where no image labels it.
     """
@@ -55,9 +56,9 @@ class DatasetMetrics:
         """Plain numbers: a metric under its name, ``per_joint`` and ``interval_95`` by metric; NaN becomes None."""
         return {
             "num_images": self.num_images,
-            **{name: _number(score.value) for name, score in self.scores.items()},
-            "interval_95": {n: [_number(s.low), _number(s.high)] for n, s in self.scores.items()},
-            "per_joint": {n: [_number(v) for v in s.per_joint] for n, s in self.scores.items()},
+            **{name: json_number(score.value) for name, score in self.scores.items()},
+            "interval_95": {n: [json_number(s.low), json_number(s.high)] for n, s in self.scores.items()},
+            "per_joint": {n: [json_number(v) for v in s.per_joint] for n, s in self.scores.items()},
             **self.extras,
         }
 
@@ -68,9 +69,10 @@ def scores_2d(
     visible: Bool[np.ndarray, "images 21"],
     *,
     box_side_px: Float[np.ndarray, "images"],
-    crop_side_px: Float[np.ndarray, "images"],
+    crop_side_px: Float[np.ndarray, "images"] | None,
     bootstrap: int = 1000,
     seed: int = 0,
+    blocks: Int[np.ndarray, "images"] | None = None,
 ) -> dict[str, Score]:
     """``pck_box@a``, ``pck_crop@0.05`` and ``auc_2d``.
 
@@ -79,22 +81,27 @@ def scores_2d(
         true_px: Labelled joints in the same pixels; anything where not ``visible``.
         visible: Which joints are labelled and count.
         box_side_px: Longer side of the labelled hand's box.
-        crop_side_px: Side of the crop that the network saw, in the same pixels.
+        crop_side_px: Side of the crop that the network saw, in the same pixels; None: not known, no ``pck_crop``.
         bootstrap: Resamples for the interval.
         seed: Seed of the resampling.
+        blocks: Number of the block of each image, which is resampled as a whole; None: each image is one.
 
     Raises:
         ValueError: when shapes differ, a prediction is not finite, or a box has no size.
     """
     _require_same(joints_px, true_px, (NUM_JOINTS, 2))
-    if not (np.asarray(box_side_px) > 0).all() or not (np.asarray(crop_side_px) > 0).all():
+    sides_px = [np.asarray(side) for side in (box_side_px, crop_side_px) if side is not None]
+    if not all((side > 0).all() for side in sides_px):
         raise ValueError("a box or crop has no size, so errors cannot be measured in units of it")
     error_px = np.linalg.norm(joints_px - np.where(visible[..., None], true_px, 0), axis=-1)
-    in_boxes, in_crops = error_px / np.asarray(box_side_px)[:, None], error_px / np.asarray(crop_side_px)[:, None]
+    in_boxes = error_px / np.asarray(box_side_px)[:, None]
     values = {f"pck_box@{t:g}": in_boxes <= t for t in PCK_BOX_THRESHOLDS}
-    values[f"pck_crop@{PCK_CROP_THRESHOLD:g}"] = in_crops <= PCK_CROP_THRESHOLD
+    if crop_side_px is not None:
+        in_crops = error_px / np.asarray(crop_side_px)[:, None]
+        values[f"pck_crop@{PCK_CROP_THRESHOLD:g}"] = in_crops <= PCK_CROP_THRESHOLD
     values["auc_2d"] = share_of_thresholds(in_boxes, 0.0, AUC_2D_MAX)
-    return {name: score(v.astype(np.float64), visible, bootstrap, seed) for name, v in values.items()}
+    resampling = {"bootstrap": bootstrap, "seed": seed, "blocks": blocks}
+    return {name: score(v.astype(np.float64), visible, **resampling) for name, v in values.items()}
 
 
 def scores_3d(
@@ -103,6 +110,7 @@ def scores_3d(
     *,
     bootstrap: int = 1000,
     seed: int = 0,
+    blocks: Int[np.ndarray, "images"] | None = None,
 ) -> dict[str, Score]:
     """``epe_mm`` (root moved onto the truth), its ``auc_3d_20_50``, and ``pa_mpjpe_mm`` (similarity alignment).
 
@@ -114,6 +122,7 @@ def scores_3d(
         true_cam: Labelled joints in metres.
         bootstrap: Resamples for the interval.
         seed: Seed of the resampling.
+        blocks: Number of the block of each image, which is resampled as a whole; None: each image is one.
 
     Raises:
         ValueError: when shapes differ or a value is not finite.
@@ -130,7 +139,8 @@ def scores_3d(
         "pa_mpjpe_mm": aligned_mm,
         "auc_3d_20_50": share_of_thresholds(error_mm, *AUC_3D_MM),
     }
-    return {name: score(v, all_joints, bootstrap, seed) for name, v in values.items()}
+    resampling = {"bootstrap": bootstrap, "seed": seed, "blocks": blocks}
+    return {name: score(v, all_joints, **resampling) for name, v in values.items()}
 
 
 def share_of_thresholds(error: np.ndarray, lowest: float, highest: float) -> np.ndarray:
@@ -154,15 +164,22 @@ def similarity_aligned(
 
 
 def score(
-    values: Float[np.ndarray, "images joints"], counts: Bool[np.ndarray, "images joints"], bootstrap: int, seed: int
+    values: Float[np.ndarray, "images joints"],
+    counts: Bool[np.ndarray, "images joints"],
+    *,
+    bootstrap: int,
+    seed: int,
+    blocks: Int[np.ndarray, "images"] | None = None,
 ) -> Score:
-    """Mean of ``values`` where ``counts``, with the 95 % percentile interval over resampled images."""
+    """Mean of ``values`` where ``counts``, with the 95 % percentile interval over resampled blocks of images."""
     kept = np.where(counts, values, 0.0)
+    blocks = np.arange(len(kept)) if blocks is None else blocks
+    sums, labels = block_sums(kept.sum(1), blocks), block_sums(counts.sum(1), blocks)
     low = high = float("nan")
-    if bootstrap > 0 and counts.any():
-        draws = np.random.default_rng(seed).multinomial(len(kept), np.full(len(kept), 1 / len(kept)), size=bootstrap)
-        totals = draws @ counts.sum(1)
-        means = (draws @ kept.sum(1))[totals > 0] / totals[totals > 0]
+    if bootstrap > 0 and (labels > 0).sum() >= FEWEST_BLOCKS:
+        draws = draw_blocks(len(sums), bootstrap, np.random.default_rng(seed))
+        totals = draws @ labels
+        means = (draws @ sums)[totals > 0] / totals[totals > 0]
         low, high = (float(v) for v in np.percentile(means, [2.5, 97.5]))
     per_joint = np.array([_mean(kept[:, j].sum(), counts[:, j].sum()) for j in range(kept.shape[1])])
     return Score(_mean(kept.sum(), counts.sum()), low, high, per_joint)
@@ -172,7 +189,8 @@ def _mean(total: float, count: int) -> float:
     return float(total / count) if count else float("nan")
 
 
-def _number(value: float) -> float | None:
+def json_number(value: float) -> float | None:
+    """A number with six digits; None where it is not finite, which JSON cannot say."""
     return round(float(value), 6) if np.isfinite(value) else None
 
 

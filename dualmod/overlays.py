@@ -15,7 +15,8 @@ from synth.evenly import evenly_spaced
 
 TILE_PX = 192
 COLUMNS = 8
-MARGIN = 1.8
+TILE_SHARE = 1.8
+"""Side of a tile over the longer side of the hand's box, so that what is around the hand is seen too."""
 LABEL_COLOUR = (255, 255, 255)
 DARK, LIGHT = (20, 20, 20), (245, 245, 245)
 """sRGB of what surrounds a left and a right hand's skeleton: no finger's colour is near either."""
@@ -44,7 +45,7 @@ def overlay(
     labelled: LabelledImages, row: int, joints_px: Float[np.ndarray, "21 2"]
 ) -> UInt8[np.ndarray, "tile tile 3"]:
     """One image around its hand with the predicted skeleton and the labelled joints."""
-    A_tile_image = box_crop_matrix(labelled.boxes_px[row], MARGIN, TILE_PX)
+    A_tile_image = box_crop_matrix(labelled.boxes_px[row], TILE_SHARE, TILE_PX)
     tile = crop_image(labelled.image(row), A_tile_image, TILE_PX)
     tile = draw_skeleton(tile, apply_affine(A_tile_image, joints_px))
     for joint in apply_affine(A_tile_image, labelled.joints_px[row][labelled.visible[row]]):

@@ -18,7 +18,7 @@ from dualmod.photo_file import CHARACTERS_OF_A_GLOB, photo_files
 from dualmod.predict_photos import DepthSource, PhotoRun
 from dualmod.predict_video import VideoRun
 from dualmod.prediction_file import Origin, write_json
-from dualmod.predictor import Predictor
+from dualmod.predictor import CROP_MARGIN, Predictor, check_crop_margin
 from dualmod.released import RELEASED, pose_file
 from dualmod.voting import PHOTO_VIEWS, VIEWS, with_views
 from dualmod.window_locator import WINDOWS, open_locator
@@ -57,7 +57,7 @@ class PredictConfig:
     )
     smooth: bool = option(True, "smooth the joints in a video")
     one_euro: OneEuroConfig = option(OneEuroConfig(), "smoothing of video")
-    crop_margin: float = option(1.6, "side of the crop over the longer side of the hand's box")
+    crop_margin: float = option(0.0, f"{CROP_MARGIN}; 0: the checkpoint's")
     device: str = option("auto", "auto, cpu or cuda")
     overwrite: bool = option(False, "delete what another run left in out")
 
@@ -69,7 +69,7 @@ class PredictConfig:
         check(1 <= self.hands <= 20, "hands", self.hands, "1 to 20")
         check(0 <= self.views <= len(VIEWS), "views", self.views, f"1 to {len(VIEWS)}, or 0 for the usual number")
         check(0 <= self.min_confidence < 1, "min_confidence", self.min_confidence, "from 0 to below 1")
-        check(0.5 <= self.crop_margin <= 10, "crop_margin", self.crop_margin, "0.5 to 10")
+        check_crop_margin(self.crop_margin)
         check(self.hands == 1 or not self.box, "hands", self.hands, "1 with box=, which is one hand's")
         check(self.hands == 1 or self.localizer != WINDOWS, "hands", self.hands, "1 with localizer=windows")
         no_file = self.localizer in (RELEASED, WINDOWS)
@@ -118,6 +118,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         "checkpoint": origin.to_json(),
         "device": str(finder.predictor.device),
         "views": views,
+        "crop_margin": finder.predictor.crop_margin,
         "threads": torch.get_num_threads(),
         **run.to_json(),
     }
@@ -189,7 +190,7 @@ def _video_of(config: PredictConfig) -> Path | None:
 
 
 def _finder(config: PredictConfig, checkpoint: Path, views: int) -> HandFinder:
-    predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin)
+    predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin or None)
     locator, name = open_locator(
         predictor,
         box_px=box_of(config.box),

@@ -14,9 +14,11 @@ from dualmod.metrics import MISSED_PX, DatasetMetrics, scores_2d, scores_3d
 from synth.conventions import NUM_JOINTS, RIGHT, UNKNOWN
 from synth.files import read_npz, require_file
 
-NAMES = ("files", "joints_px", "joints_cam", "right_probability", "dataset")
+NAMES = ("files", "joints_px", "joints_cam", "right_probability", "crop_sides_px", "dataset")
 ADVICE = "write files [N] and joints_px [N, 21, 2] with numpy.savez, NaN where no hand was found"
-SHAPES = {"joints_px": (NUM_JOINTS, 2), "joints_cam": (NUM_JOINTS, 3), "right_probability": ()}
+SHAPES = {
+    "joints_px": (NUM_JOINTS, 2), "joints_cam": (NUM_JOINTS, 3), "right_probability": (), "crop_sides_px": (),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class SavedPredictions:
         joints_px: Joints in pixels of the stored image.
         joints_cam: Joints in metres, or all NaN where there are none.
         right_probability: Probability of a right hand; NaN where it is not told.
+        crop_sides_px: Side of the crop that each hand was seen in, pixels of the stored image; NaN where not told.
     """
 
     files: tuple[str, ...]
     joints_px: Float[np.ndarray, "images 21 2"]
     joints_cam: Float[np.ndarray, "images 21 3"]
     right_probability: Float[np.ndarray, "images"]
+    crop_sides_px: Float[np.ndarray, "images"]
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
@@ -82,11 +86,17 @@ def _rows_of(path: Path, columns: dict[str, np.ndarray], labelled: LabelledImage
             "give every image a row, of NaN where no hand was found"
         )
     rows = [places[name] for name in labelled.files]
-    return SavedPredictions(labelled.files, *(columns[name][rows].astype(np.float64) for name in SHAPES))
+    saved = SavedPredictions(labelled.files, *(columns[name][rows].astype(np.float64) for name in SHAPES))
+    sides_px = saved.crop_sides_px[saved.found]
+    if not (np.isnan(sides_px).all() or (np.isfinite(sides_px) & (sides_px > 0)).all()):
+        raise ValueError(
+            f"predictions={path}: crop_sides_px must be above 0 for each hand of {labelled.name}, or left out for all"
+        )
+    return saved
 
 
 def score_predictions(
-    saved: SavedPredictions, labelled: LabelledImages, *, crop_margin: float, bootstrap: int, seed: int
+    saved: SavedPredictions, labelled: LabelledImages, *, crop_margin: float | None, bootstrap: int, seed: int
 ) -> DatasetMetrics:
     """Metrics as of a network; a hand that was not found has all its joints wrong.
 
@@ -95,7 +105,8 @@ def score_predictions(
     Args:
         saved: Predictions, rows as those of the set.
         labelled: The set.
-        crop_margin: Side of the crop over the longer side of the hand's box, for ``pck_crop``.
+        crop_margin: Side of the crop over the longer side of the labelled box, for ``pck_crop``; None: the saved
+            sides. Without these ``pck_crop`` is left out.
         bootstrap: Resamples for the intervals.
         seed: Seed of the resampling.
     """
@@ -105,25 +116,39 @@ def score_predictions(
         labelled.joints_px,
         labelled.visible,
         box_side_px=np.maximum(1.0, box_longer_side(labelled.boxes_px)),
-        crop_side_px=np.array([crop_side_px(box, crop_margin) for box in labelled.boxes_px]),
+        crop_side_px=_crop_sides(saved, labelled, crop_margin),
         bootstrap=bootstrap,
         seed=seed,
+        blocks=labelled.blocks,
     )
     extras: dict[str, Any] = {
         "handedness": "predicted",
         "handedness_accuracy": _handedness_accuracy(saved, labelled),
         "labels": labelled.label_kind,
         "definition": labelled.definition,
+        "num_blocks": labelled.num_blocks,
         "missed": int((~found).sum()),
+        **({} if crop_margin is None else {"crop_margin": crop_margin}),
     }
     rows = np.isfinite(labelled.joints_cam).all((1, 2)) & np.isfinite(saved.joints_cam).all((1, 2)) & found
     if rows.any():
         ours, truth = saved.joints_cam[rows], labelled.joints_cam[rows]
-        scores |= scores_3d(ours, truth, bootstrap=bootstrap, seed=seed)
+        scores |= scores_3d(ours, truth, bootstrap=bootstrap, seed=seed, blocks=labelled.blocks[rows])
         extras["freihand"] = rounded(joint_scores(ours, truth))
         extras["given_for_3d"] = "joints_cam as they were saved"
         extras["images_3d"] = int(rows.sum())
     return DatasetMetrics(len(labelled), scores, extras)
+
+
+def _crop_sides(
+    saved: SavedPredictions, labelled: LabelledImages, crop_margin: float | None
+) -> Float[np.ndarray, "images"] | None:
+    """Sides of the crops; where no hand was found any side will do, as its joints are wrong by any."""
+    if crop_margin is not None:
+        return np.array([crop_side_px(box, crop_margin) for box in labelled.boxes_px])
+    if np.isnan(saved.crop_sides_px).all():
+        return None
+    return np.where(saved.found, saved.crop_sides_px, 1.0)
 
 
 def _handedness_accuracy(saved: SavedPredictions, labelled: LabelledImages) -> float | None:

@@ -14,7 +14,11 @@ from dualmod.checkpoint import choose_device, load_network
 from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image, invert_affine, px_from_uv
 from dualmod.network.model import DualModalityNet
 from dualmod.prediction import Prediction
+from synth.config import check
 from synth.conventions import LEFT, RIGHT, UNKNOWN
+
+CROP_MARGIN = "side of the crop over the longer side of the hand's box"
+"""What the option ``crop_margin`` is, where a stage has one."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,24 @@ class HandEstimates:
 class Predictor:
     """A trained network that takes photos with hand boxes."""
 
-    def __init__(self, net: DualModalityNet, device: torch.device, *, crop_margin: float = 1.6, batch_size: int = 64):
+    def __init__(
+        self, net: DualModalityNet, device: torch.device, *, crop_margin: float | None = None, batch_size: int = 64
+    ):
+        """
+        Args:
+            net: The network.
+            device: Where it runs.
+            crop_margin: Side of the crop over the longer side of the hand's box; None: the network's own.
+            batch_size: Crops in one pass.
+        """
         self.net = net.eval().to(device)
         self.device = device
-        self.crop_margin = crop_margin
+        self.crop_margin = net.config.crop_margin if crop_margin is None else crop_margin
         self.batch_size = batch_size
 
     @classmethod
-    def load(cls, checkpoint: str | Path, device: str = "auto", *, crop_margin: float = 1.6) -> "Predictor":
-        """The predictor of a checkpoint.
+    def load(cls, checkpoint: str | Path, device: str = "auto", *, crop_margin: float | None = None) -> "Predictor":
+        """The predictor of a checkpoint; ``crop_margin`` takes the place of the checkpoint's own.
 
         Raises:
             FileNotFoundError: when the file is missing.
@@ -124,6 +137,15 @@ class Predictor:
         maps = torch.stack([functional.interpolate(a, size=(side, side), mode="bilinear") for a in attention])
         maps = maps.mean(0)[:, 0]
         return torch.where(flip[:, None, None], maps.flip(-1), maps).cpu().numpy()
+
+
+def check_crop_margin(crop_margin: float) -> None:
+    """Refuse an illegal value of the option ``crop_margin``, 0 where it is not given.
+
+    Raises:
+        ValueError: naming the value and what is legal.
+    """
+    check(crop_margin == 0 or 0.5 <= crop_margin <= 10, "crop_margin", crop_margin, "0.5 to 10, or left out")
 
 
 def right_probability(plain: Prediction, flipped: Prediction) -> Float[Tensor, "batch"]:

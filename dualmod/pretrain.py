@@ -131,7 +131,7 @@ def pretrain(config: PretrainConfig) -> Path:
     batches = step_batches(
         config.method, hands, augment,
         max_steps=config.max_steps, batch_size=config.batch_size, seed=config.seed, device=config.device,
-        blocks=blocks, ranks=ranks,
+        blocks=blocks, ranks=ranks, crop_margin=net.config.crop_margin,
     )  # fmt: skip
     heads = method_heads(config.method, hands, net.config.decoder_width, config.seed)
     validation = RenderValidation(config, hands.notes) if config.validation.every else None

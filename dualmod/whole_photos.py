@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from dualmod.data.crop import box_longer_side
 from dualmod.data.images import LabelledImages
 from dualmod.locator import HandBox, Locator
+from dualmod.metrics import json_number, score
 from dualmod.predictor import HandEstimates, Predictor
 
 NEAR = 0.2
@@ -21,6 +22,11 @@ class WholePhotoPredictor:
 
     def __init__(self, predictor: Predictor, locator: Locator) -> None:
         self.predictor, self.locator = predictor, locator
+
+    @property
+    def crop_margin(self) -> float:
+        """That of the predictor."""
+        return self.predictor.crop_margin
 
     def predict(
         self,
@@ -46,12 +52,13 @@ def whole_photo_extras(
     errors = means_px / np.maximum(1, box_longer_side(labelled.boxes_px))
     missed = ~np.isfinite(joints_px).all((1, 2))
     near = (errors < NEAR) & ~missed
-    drawn = np.random.default_rng(seed).binomial(len(near), near.mean(), max(1, bootstrap)) / len(near)
-    interval = [round(float(v), 6) for v in np.percentile(drawn, [2.5, 97.5])] if bootstrap else None
+    everyone = np.ones((len(near), 1), bool)
+    share = score(near[:, None].astype(float), everyone, bootstrap=bootstrap, seed=seed, blocks=labelled.blocks)
+    interval = [json_number(end) for end in (share.low, share.high)] if np.isfinite(share.low) else None
     return {
         "boxes": "found",
         "missed": int(missed.sum()),
-        f"photos_near@{NEAR:g}": round(float(near.mean()), 6),
+        f"photos_near@{NEAR:g}": json_number(share.value),
         f"photos_near@{NEAR:g}_interval_95": interval,
     }
 

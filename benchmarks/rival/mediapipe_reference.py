@@ -1,7 +1,8 @@
 """MediaPipe Hands on the test rows of real sets, in the layout of ``evaluate``: its numbers beside ours, one metric.
 
-Each hand is cut out by the box that ``evaluate`` gives our network, at 320 px; MediaPipe's own palm detector, landmark
-model and handedness run on the crop. A hand that it does not find is a row of NaN, which ``evaluate`` counts as wrong.
+Each hand is cut out by the box that ``evaluate`` gives our network, at 320 px and with the released network's
+margin about it; MediaPipe's own palm detector, landmark model and handedness run on the crop. A hand that it does not
+find is a row of NaN, which ``evaluate`` counts as wrong. A fifth argument is another side of the crop over the box's.
 
     python3 -m venv rival && rival/bin/pip install mediapipe==0.10.21
     python benchmarks/rival/mediapipe_reference.py rival/bin/python ../shared/real ntu_real,ti1k runs/mediapipe.npz
@@ -18,17 +19,18 @@ from pathlib import Path
 
 import numpy as np
 
-from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image, invert_affine, px_from_uv
+from dualmod.checkpoint import load_network
+from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image, crop_side_px, invert_affine, px_from_uv
 from dualmod.data.real import LabelledImages, open_labelled
+from dualmod.released import RELEASED, pose_file
 
 WORKER = Path(__file__).with_name("mediapipe_hands.py")
 CROP_PX = 320
-MARGIN = 1.6
 
 
-def predict(python: str, labelled: LabelledImages) -> dict[str, np.ndarray]:
-    """MediaPipe's hands as columns of ``predictions.npz``."""
-    matrices = [box_crop_matrix(box, MARGIN, CROP_PX) for box in labelled.boxes_px]
+def predict(python: str, labelled: LabelledImages, margin: float) -> dict[str, np.ndarray]:
+    """MediaPipe's hands, in crops ``margin`` times the longer side of the box, as columns of ``predictions.npz``."""
+    matrices = [box_crop_matrix(box, margin, CROP_PX) for box in labelled.boxes_px]
     images = zip(labelled.images, matrices, strict=True)
     crops = np.stack([crop_image(image, matrix, CROP_PX) for image, matrix in images])
     with tempfile.TemporaryDirectory() as folder:
@@ -45,11 +47,13 @@ def predict(python: str, labelled: LabelledImages) -> dict[str, np.ndarray]:
         "joints_px": np.stack(joints_px),
         "joints_cam": arrays["joints_m"],
         "right_probability": arrays["right_probability"],
+        "crop_sides_px": np.array([crop_side_px(box, margin) for box in labelled.boxes_px]),
     }
 
 
-def main(python: str, root: str, datasets: str, out: str) -> None:
-    parts = [predict(python, open_labelled(root, name)) for name in datasets.split(",")]
+def main(python: str, root: str, datasets: str, out: str, margin: str = "") -> None:
+    over_box = float(margin) if margin else load_network(pose_file(RELEASED)).config.crop_margin
+    parts = [predict(python, open_labelled(root, name), over_box) for name in datasets.split(",")]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     np.savez(out, allow_pickle=False, **columns)

@@ -1,12 +1,13 @@
-"""Is adaptation better than its control? Paired differences with an interval over images and seeds, in words."""
+"""Is adaptation better than its control? Paired differences with an interval over seeds and blocks, in words."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from distill.report.runs import Evaluated, Stage
+from dualmod.blocks import FEWEST_BLOCKS, block_sums, draw_blocks
 from dualmod.data.real import LabelledImages
 from synth.conventions import ROOT_JOINT
 
@@ -40,10 +41,12 @@ class Comparison:
 
     Attributes:
         difference: First minus second, mean over their common seeds, so that above 0 is better for every metric.
-        low: Lower end of the 95 % interval, bootstrapped over seeds and images together.
+        low: Lower end of the 95 % interval, bootstrapped over seeds and blocks of images together; None where all
+            images are of one block.
         high: Upper end.
         seeds_better: In how many seeds the first is better.
         num_images: Images that count.
+        num_blocks: Blocks that these images are of.
         left_out: Labelled images that do not count, because a run of either stage has no prediction of them.
         outcome: ``better``, ``worse`` or ``not shown``.
         sentence: All of it in words.
@@ -54,11 +57,12 @@ class Comparison:
     first: float
     second: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     seeds_better: int
     num_seeds: int
     num_images: int
+    num_blocks: int
     left_out: int
     outcome: str
     sentence: str
@@ -99,9 +103,9 @@ def compare(
     is_pseudo = labelled.label_kind.startswith("pseudo")
     right = [np.stack([e.boxes <= PCK_BOX for e in errors]).astype(float) for errors in (of_first, of_second)]
     names = first.label, second.label
-    pair = _Pair(names, dataset, f"pck_box@{PCK_BOX:g}", right[0], right[1], of_first[0].seen)
+    pair = _Pair(names, dataset, f"pck_box@{PCK_BOX:g}", right[0], right[1], of_first[0].seen, labelled.blocks)
     found = [_compared(pair, PSEUDO_LABEL_MARGIN if is_pseudo else 0.0, bootstrap, np.random.default_rng(seed))]
-    pair = _pair_in_3d(names, dataset, of_first, of_second)
+    pair = _pair_in_3d(names, dataset, labelled.blocks, of_first, of_second)
     if pair.counts.any():
         found.append(_compared(pair, 0.0, bootstrap, np.random.default_rng(seed)))
     return found
@@ -111,7 +115,8 @@ def compare(
 class _Pair:
     """Values [seeds, images, 21] of two stages, of which those at ``counts`` [images, 21] are averaged.
 
-    ``lacking`` has, for each stage, the labelled images that one of its runs has no value of, and for both together.
+    ``blocks`` has the number of each image's block; ``lacking`` has, for each stage, the labelled images that one of
+    its runs has no value of, and for both together.
     """
 
     names: tuple[str, str]
@@ -120,13 +125,16 @@ class _Pair:
     first: np.ndarray
     second: np.ndarray
     counts: np.ndarray
+    blocks: np.ndarray
     lacking: tuple[int, int, int] = (0, 0, 0)
 
     def mean(self, values: np.ndarray) -> float:
         return float((values * self.counts).sum((1, 2)).mean() / self.counts.sum())
 
 
-def _pair_in_3d(names: tuple[str, str], dataset: str, first: list[Errors], second: list[Errors]) -> _Pair:
+def _pair_in_3d(
+    names: tuple[str, str], dataset: str, blocks: np.ndarray, first: list[Errors], second: list[Errors]
+) -> _Pair:
     """Millimetres, over the images that every run of both stages has predicted."""
     seen = first[0].seen_3d
     mm = [np.stack([e.mm for e in errors]) for errors in (first, second)]
@@ -135,22 +143,17 @@ def _pair_in_3d(names: tuple[str, str], dataset: str, first: list[Errors], secon
     counts = seen & ~left_out[:, None]
     kept = [np.where(counts, values, 0.0) for values in mm]
     lacking = int(lacks[0].sum()), int(lacks[1].sum()), int(left_out.sum())
-    return _Pair(names, dataset, "epe_mm", kept[0], kept[1], counts, lacking)
+    return _Pair(names, dataset, "epe_mm", kept[0], kept[1], counts, blocks, lacking)
 
 
 def _compared(pair: _Pair, margin: float, bootstrap: int, rng: np.random.Generator) -> Comparison:
     sign = -1.0 if pair.metric.endswith("_mm") else 1.0
     of_image = sign * ((pair.first - pair.second) * pair.counts).sum(2)
-    num_seeds, num_images = of_image.shape
-    weight = pair.counts.sum(1)
+    num_seeds, weight = len(of_image), pair.counts.sum(1)
     by_seed = of_image.sum(1) / weight.sum()
-    seeds = rng.integers(0, num_seeds, (bootstrap, num_seeds))
-    images = rng.multinomial(num_images, np.full(num_images, 1 / num_images), bootstrap)
-    drawn = np.stack([of_image[row].mean(0) for row in seeds])
-    means = (drawn * images).sum(1) / np.maximum(images @ weight, 1)
-    low, high = (float(v) for v in np.percentile(means, [2.5, 97.5]))
+    low, high = _interval(block_sums(of_image, pair.blocks), block_sums(weight, pair.blocks), bootstrap, rng)
     difference = float(by_seed.mean())
-    is_shown = (low > 0 or high < 0) and abs(difference) >= margin
+    is_shown = low is not None and high is not None and (low > 0 or high < 0) and abs(difference) >= margin
     values: dict[str, Any] = {
         "dataset": pair.dataset,
         "metric": pair.metric,
@@ -162,18 +165,47 @@ def _compared(pair: _Pair, margin: float, bootstrap: int, rng: np.random.Generat
         "seeds_better": int((by_seed > 0).sum()),
         "num_seeds": num_seeds,
         "num_images": int((weight > 0).sum()),
+        "num_blocks": len(np.unique(pair.blocks[weight > 0])),
         "left_out": pair.lacking[2],
         "outcome": ("better" if difference > 0 else "worse") if is_shown else "not shown",
     }
     return Comparison(**values, sentence=_sentence(pair, values, margin))
 
 
+def _interval(
+    differences: Float[np.ndarray, "seeds blocks"],
+    weight: Int[np.ndarray, "blocks"],
+    bootstrap: int,
+    rng: np.random.Generator,
+) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % percentile interval of the mean difference, over seeds and blocks drawn together.
+
+    Args:
+        differences: Sum over the counted joints of a block.
+        weight: Counted joints of a block.
+        bootstrap: Resamples.
+        rng: Draws them.
+    """
+    num_seeds, num_blocks = differences.shape
+    if (weight > 0).sum() < FEWEST_BLOCKS:
+        return None, None
+    seeds = rng.integers(0, num_seeds, (bootstrap, num_seeds))
+    blocks = draw_blocks(num_blocks, bootstrap, rng)
+    drawn = np.stack([differences[row].mean(0) for row in seeds])
+    means = (drawn * blocks).sum(1) / np.maximum(blocks @ weight, 1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
 def _sentence(pair: _Pair, values: dict[str, Any], margin: float) -> str:
     names = pair.names
     digits = 1 if values["metric"].endswith("_mm") else 3
-    first, second, difference, low, high = (
-        f"{values[k]:.{digits}f}" for k in ("first", "second", "difference", "low", "high")
-    )
+    first, second, difference = (f"{values[k]:.{digits}f}" for k in ("first", "second", "difference"))
+    interval = "no interval, as all images are of one block"
+    if values["low"] is not None:
+        interval = f"95 % interval {values['low']:.{digits}f} to {values['high']:.{digits}f}"
+    images = f"{values['num_images']} images"
+    images += f" in {values['num_blocks']} blocks" if values["num_blocks"] < values["num_images"] else ""
     verdict = {
         "better": f"{names[0]} is better than {names[1]}",
         "worse": f"{names[0]} is worse than {names[1]}",
@@ -187,5 +219,5 @@ def _sentence(pair: _Pair, values: dict[str, Any], margin: float) -> str:
         limits += f"; {values['left_out']} more left out: no 3D prediction by {lacking}"
     return (
         f"{values['dataset']}, {values['metric']}: {verdict} ({first} against {second}; advantage {difference}, "
-        f"95 % interval {low} to {high}, {values['num_images']} images, {basis}{limits})."
+        f"{interval}, {images}, {basis}{limits})."
     )

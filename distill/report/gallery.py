@@ -18,12 +18,12 @@ from distill.report.compare import errors_of
 from distill.report.runs import Evaluated
 from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image
 from dualmod.data.real import LabelledImages
+from dualmod.overlays import TILE_SHARE
 from dualmod.predictor import Predictor
 from synth.conventions import NUM_JOINTS
 from synth.draw import draw_skeleton
 
 TILE_PX = 176
-MARGIN = 1.6
 JPEG_QUALITY = 82
 MAP_TITLES = ("predicted depth", "hand mask", "attention")
 CLOSENESS_RANGE, ATTENTION_RANGE = (0.0, 1.0), (0.5, 1.5)
@@ -31,7 +31,7 @@ CLOSENESS_RANGE, ATTENTION_RANGE = (0.0, 1.0), (0.5, 1.5)
 BLANK = 247
 KINDS = ("best", "worst", "most changed")
 Networks = dict[tuple[Path, float], Predictor]
-"""Networks by checkpoint and crop margin, so that each is loaded once for all datasets."""
+"""Networks by checkpoint and the margin that they were evaluated with (0: their own), loaded once for all datasets."""
 Tiles = list[list[np.ndarray]]
 """Rows of sRGB tiles of one picture, [TILE_PX, TILE_PX, 3] each."""
 
@@ -145,29 +145,43 @@ def _caption(labelled: LabelledImages, row: int, errors: list[np.ndarray], after
 
 def _alone(labelled: LabelledImages, runs: Sequence[Evaluated], rows: list[int]) -> list[Tiles]:
     """Label, joints before, joints after."""
-    return [[[_truth(labelled, row), *(_overlay(labelled, row, run) for run in runs)]] for row in rows]
+    return [
+        [[_truth(labelled, row, TILE_SHARE), *(_overlay(labelled, row, run, TILE_SHARE) for run in runs)]]
+        for row in rows
+    ]
 
 
 def _with_maps(labelled: LabelledImages, runs: Sequence[Evaluated], rows: list[int], networks: Networks) -> list[Tiles]:
     """Label, joints and maps before; below them the photograph, joints and maps after."""
+    predictors = [_network(run, networks) for run in runs]
     with _one_thread():
-        maps = [_maps(labelled, run, rows, networks) for run in runs]
+        maps = [_maps(labelled, predictor, rows) for predictor in predictors]
+    known = [predictor.crop_margin for predictor in predictors if predictor is not None]
+    margins = [known[0] if predictor is None else predictor.crop_margin for predictor in predictors]
     no_joints = np.full((NUM_JOINTS, 2), np.nan)
     found = []
     for place, row in enumerate(rows):
-        first = _truth(labelled, row), _drawn(labelled, row, no_joints)
-        found.append([[first[k], _overlay(labelled, row, run), *maps[k][place]] for k, run in enumerate(runs)])
+        first = _truth(labelled, row, margins[0]), _drawn(labelled, row, no_joints, margins[1])
+        found.append([
+            [first[k], _overlay(labelled, row, run, margins[k]), *maps[k][place]] for k, run in enumerate(runs)
+        ])  # fmt: skip
     return found
 
 
-def _maps(labelled: LabelledImages, run: Evaluated, rows: list[int], networks: Networks) -> list[list[np.ndarray]]:
-    """Tiles of ``MAP_TITLES`` for each row; blank ones when the checkpoint is gone."""
-    if run.checkpoint is None or not rows:
+def _network(run: Evaluated, networks: Networks) -> Predictor | None:
+    """The network of a run, with the margin that it was evaluated with; None when its checkpoint is gone."""
+    if run.checkpoint is None:
+        return None
+    margin = float(run.metrics.get("crop_margin") or run.config.get("crop_margin") or 0)
+    if (run.checkpoint, margin) not in networks:
+        networks[run.checkpoint, margin] = Predictor.load(run.checkpoint, "cpu", crop_margin=margin or None)
+    return networks[run.checkpoint, margin]
+
+
+def _maps(labelled: LabelledImages, predictor: Predictor | None, rows: list[int]) -> list[list[np.ndarray]]:
+    """Tiles of ``MAP_TITLES`` for each row; blank ones without a network."""
+    if predictor is None or not rows:
         return [[np.full((TILE_PX, TILE_PX, 3), BLANK, np.uint8)] * len(MAP_TITLES) for _ in rows]
-    key = run.checkpoint, float(run.config.get("crop_margin", MARGIN))
-    if key not in networks:
-        networks[key] = Predictor.load(key[0], "cpu", crop_margin=key[1])
-    predictor = networks[key]
     hands = predictor.predict([labelled.image(row) for row in rows], labelled.boxes_px[rows])
     attention = predictor.attention(hands.crops, hands.mirrored)
     return [
@@ -187,17 +201,18 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _truth(labelled: LabelledImages, row: int) -> np.ndarray:
+def _truth(labelled: LabelledImages, row: int, margin: float) -> np.ndarray:
     joints_px = np.where(labelled.visible[row][:, None], labelled.joints_px[row], np.nan)
-    return _drawn(labelled, row, joints_px)
+    return _drawn(labelled, row, joints_px, margin)
 
 
-def _overlay(labelled: LabelledImages, row: int, run: Evaluated) -> np.ndarray:
-    return _drawn(labelled, row, run.predictions["joints_px"][row])
+def _overlay(labelled: LabelledImages, row: int, run: Evaluated, margin: float) -> np.ndarray:
+    return _drawn(labelled, row, run.predictions["joints_px"][row], margin)
 
 
-def _drawn(labelled: LabelledImages, row: int, joints_px: np.ndarray) -> np.ndarray:
-    A_tile_image = box_crop_matrix(labelled.boxes_px[row], MARGIN, TILE_PX)
+def _drawn(labelled: LabelledImages, row: int, joints_px: np.ndarray, margin: float) -> np.ndarray:
+    """The photo about its labelled hand, ``margin`` times the box: as the network of that row of tiles sees it."""
+    A_tile_image = box_crop_matrix(labelled.boxes_px[row], margin, TILE_PX)
     tile = crop_image(labelled.image(row), A_tile_image, TILE_PX)
     return draw_skeleton(tile, apply_affine(A_tile_image, joints_px), thickness=2)
 

@@ -16,7 +16,6 @@ from dualmod.data.augment import AugmentConfig, rgb_tensor
 from dualmod.data.crop import BORDERS, apply_affine, box_longer_side, crop_matrix, joints_box, uv_from_px, warp
 from dualmod.data.hands import Hands
 from dualmod.data.real import UnlabelledImages
-from dualmod.data.synthetic import TEST_MARGIN
 from dualmod.data.texture import change_texture
 from dualmod.data.windows import window_boxes
 
@@ -100,6 +99,7 @@ class PhotoPictures:
     def __init__(
         self,
         images: UnlabelledImages,
+        crop_margin: float,
         joints_px: Float[np.ndarray, "images 21 2"] | None = None,
         mirrored: Bool[np.ndarray, "images"] | None = None,
         similar: Int[np.ndarray, "images"] | None = None,
@@ -107,11 +107,13 @@ class PhotoPictures:
         """
         Args:
             images: The photographs.
+            crop_margin: That of the network which learns: without joints a photo is taken for its crop at test.
             joints_px: Predicted joints in the photo, in the mirrored one where ``mirrored``; None: not known.
             mirrored: Which photos to mirror, so that all show right hands; None: none.
             similar: Index of each photo's partner; None: itself.
         """
-        self.images, self.joints_px, self.mirrored, self.similar = images, joints_px, mirrored, similar
+        self.images, self.crop_margin = images, crop_margin
+        self.joints_px, self.mirrored, self.similar = joints_px, mirrored, similar
 
     def draw(self, first: int, count: int, seed: int) -> list[int]:
         return np.random.default_rng([seed, first, 5]).integers(len(self.images), size=count).tolist()
@@ -127,13 +129,13 @@ class PhotoPictures:
         if self.mirrored is not None and self.mirrored[index]:
             photo = np.ascontiguousarray(photo[:, ::-1])
         if self.joints_px is None:
-            return Picture(photo, whole_box(photo), np.full((21, 2), np.nan))
+            return Picture(photo, whole_box(photo, self.crop_margin), np.full((21, 2), np.nan))
         return Picture(photo, joints_box(self.joints_px[index]), self.joints_px[index])
 
 
-def whole_box(photo: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "4"]:
-    """The box whose crop at the margin of test shows the whole photo."""
-    return window_boxes(photo.shape[1::-1], (1.0,), TEST_MARGIN)[0]
+def whole_box(photo: UInt8[np.ndarray, "height width 3"], crop_margin: float) -> Float[np.ndarray, "4"]:
+    """The box whose crop, ``crop_margin`` times its side, shows the whole photo."""
+    return window_boxes(photo.shape[1::-1], (1.0,), crop_margin)[0]
 
 
 class ContrastBatches:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from synth.evenly import evenly_spaced
 
@@ -53,6 +53,7 @@ class LabelledImages:
         boxes_px: The hand's box (x0, y0, x1, y1): the set's own, else that of the labelled joints.
         label_kind: The set's word for how it was labelled, most frequent first.
         definition: What the labels are and what they can bear.
+        blocks: Number of each image's block: the images of one recording, which intervals resample as a whole.
     """
 
     name: str
@@ -66,6 +67,7 @@ class LabelledImages:
     boxes_px: Float[np.ndarray, "images 4"]
     label_kind: str
     definition: str
+    blocks: Int[np.ndarray, "images"]
 
     def __len__(self) -> int:
         return len(self.files)
@@ -75,9 +77,15 @@ class LabelledImages:
         if len(self) <= most:
             return self
         rows = evenly_spaced(len(self), most)
-        arrays = {name: getattr(self, name)[rows] for name in ("joints_px", "visible", "joints_cam", "K", "boxes_px")}
+        names = ("joints_px", "visible", "joints_cam", "K", "boxes_px", "blocks")
+        arrays = {name: getattr(self, name)[rows] for name in names}
         lists = {name: tuple(getattr(self, name)[row] for row in rows) for name in ("files", "handedness")}
         return replace(self, **arrays, **lists)
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks that the images are of."""
+        return len(np.unique(self.blocks))
 
     def image(self, row: int) -> UInt8[np.ndarray, "height width 3"]:
         """The stored image, sRGB.

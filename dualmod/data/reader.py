@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
+from dualmod.blocks import blocks_of
 from dualmod.data.crop import joints_box
 from dualmod.data.images import IMAGE_SUFFIXES, Frame, LabelledImages
 from synth.conventions import NUM_JOINTS
@@ -34,6 +35,8 @@ class HandLabel:
         joints_cam: Joints in metres, camera frame; None without 3D labels.
         K: Intrinsics; None where not known.
         box_px: The dataset's own box of the hand, x0, y0, x1, y1; None for that of the visible joints.
+        block: Name of the recording that the image is of, which intervals resample as a whole; empty where the dataset
+            names none: the image is a block of its own, with all of its hands.
     """
 
     file: str
@@ -43,6 +46,7 @@ class HandLabel:
     joints_cam: Float[np.ndarray, "21 3"] | None = None
     K: Float[np.ndarray, "3 3"] | None = None
     box_px: Float[np.ndarray, "4"] | None = None
+    block: str = ""
 
 
 class Reader(abc.ABC):
@@ -127,6 +131,7 @@ class Reader(abc.ABC):
             ),
             label_kind=self.kind,
             definition=self.definition,
+            blocks=blocks_of([row.block or row.file for row in rows]),
         )
 
     def native(self, split: str) -> str:

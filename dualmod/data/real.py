@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from dualmod.blocks import blocks_of
 from dualmod.data.crop import joints_box
 from dualmod.data.images import IMAGE_SUFFIXES, Frame, LabelledImages, UnlabelledImages, read_image, shrunk
 from dualmod.data.readers import load_reader, open_reader
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 ANNOTATIONS = "annotations.npz"
+BLOCK_KEY, NO_BLOCK = "seq", ("", "?")
+"""The block of a row, such as a recording, and what stands there when none is known."""
 TARGET_KEYS = ("files", "split")
 """All that opening a target reads of the annotations."""
 
@@ -85,7 +88,7 @@ def open_labelled(root: str | Path, dataset: str, split: str = "test") -> Labell
         raise ValueError(f"dataset={dataset} is not in root={root}; found: {', '.join(found) or 'none'}")
     folder = Path(root).expanduser() / dataset
     keys = ("files", "split", "uv", "vis", "xyz", "K", "hand", "label")
-    data = _read_annotations(folder, keys, optional=("bbox",))
+    data = _read_annotations(folder, keys, optional=("bbox", BLOCK_KEY))
     visible = (data["vis"] > 0) & np.isfinite(data["uv"]).all(-1)
     rows = np.flatnonzero((data["split"] == split) & visible.any(1))
     if not len(rows):
@@ -113,7 +116,17 @@ def open_labelled(root: str | Path, dataset: str, split: str = "test") -> Labell
         boxes_px=np.stack(boxes),
         label_kind=kind,
         definition=LABEL_NOTES.get(kind, "no note on this kind of label"),
+        blocks=_blocks(data, rows),
     )
+
+
+def _blocks(data: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Block of each row by its ``seq``; an image that none is named for is a block of its own."""
+    files = [("file", str(file)) for file in data["files"][rows]]
+    if BLOCK_KEY not in data:
+        return blocks_of(files)
+    named = [(BLOCK_KEY, str(name)) for name in data[BLOCK_KEY][rows]]
+    return blocks_of([own if name[1] in NO_BLOCK else name for name, own in zip(named, files, strict=True)])
 
 
 def entry_name(entry: str) -> str:
@@ -157,4 +170,8 @@ def _read_annotations(folder: Path, keys: tuple[str, ...], optional: tuple[str, 
     broken = [key for key, values in found.items() if not isinstance(values, np.ndarray)]
     if broken:
         raise ValueError(f"{folder / ANNOTATIONS} cannot be read: {', '.join(broken)} hold no array; fetch it again")
+    counts = {key: values.shape[:1] for key, values in found.items()}
+    uneven = [key for key, count in counts.items() if count != counts["files"]]
+    if uneven:
+        raise ValueError(f"{folder / ANNOTATIONS} cannot be read: {', '.join(uneven)} lack rows of files; mend it")
     return found

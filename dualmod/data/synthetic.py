@@ -186,10 +186,8 @@ class SingleBatches(TrainingBatches):
         return (augment_single(hands, self.config, rng, senses_depth=self.senses_depth),)
 
 
-def held_out_batches(
-    hands: Hands, *, crop_px: int, batch_size: int, margin: float = TEST_MARGIN
-) -> Iterator[HandBatch]:
-    """The held-out samples as at test: upright crops about the joints' box, nothing random."""
+def held_out_batches(hands: Hands, *, crop_px: int, batch_size: int, margin: float) -> Iterator[HandBatch]:
+    """The held-out samples as at test: upright crops ``margin`` times the joints' box, nothing random."""
     for start in range(0, len(hands.held_out), batch_size):
         rows = hands.rows(hands.held_out[start : start + batch_size].tolist())
         yield plain_crops(rows, crop_px, margin)

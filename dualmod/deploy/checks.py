@@ -10,9 +10,9 @@ from torch import Tensor
 from dualmod.data.augment import plain_crops
 from dualmod.data.batch import HandBatch
 from dualmod.data.streamed import StreamedHands, render_config
-from dualmod.data.synthetic import TEST_MARGIN
 from dualmod.deploy.graphs import RgbdGraph, RgbGraph, run_graph
 from dualmod.deploy.onnx_file import OnnxNetwork
+from dualmod.network.model import NetworkConfig
 
 MAX_FP32_ERROR = 1e-4
 """Largest absolute difference of any output: joints in crop sides, depths in reference bones."""
@@ -37,11 +37,11 @@ class Distances:
     depth_bones: float
 
 
-def check_renders(count: int, side: int) -> HandBatch:
-    """Crops as at test of renders that no training and no calibration has seen."""
+def check_renders(count: int, network: NetworkConfig) -> HandBatch:
+    """Crops, as the network gets them at test, of renders that no training and no calibration has seen."""
     render = render_config({"image_size": RENDER_SIZE_PX, "seed": CHECK_SEED})
     hands = StreamedHands(render, num_samples=count, holdout=1.0)
-    return plain_crops(hands.rows(hands.held_out[:count].tolist()), side, TEST_MARGIN)
+    return plain_crops(hands.rows(hands.held_out[:count].tolist()), network.image_size, network.crop_margin)
 
 
 def inputs_of(graph: RgbGraph | RgbdGraph, batch: HandBatch) -> tuple[Tensor, ...]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from dualmod.data.augment import plain_crops, rgb_tensor
 from dualmod.data.crop import box_crop_matrix, crop_image
 from dualmod.data.real import open_target
-from dualmod.data.synthetic import TEST_MARGIN, labelled_hand
+from dualmod.data.synthetic import labelled_hand
 from dualmod.deploy.checks import inputs_of
 from dualmod.deploy.graphs import RgbdGraph, RgbGraph
 from dualmod.deploy.onnx_file import optional
@@ -44,7 +44,7 @@ def calibration_inputs(graph: RgbGraph | RgbdGraph, folder: str, count: int) -> 
     if (path / MANIFEST_FILE).exists():
         store = SampleStore(path)
         hands = [labelled_hand(store[row]) for row in evenly_spaced(len(store), count)]
-        return inputs_of(graph, plain_crops(hands, side, TEST_MARGIN))
+        return inputs_of(graph, plain_crops(hands, side, graph.net.config.crop_margin))
     if "depth" in graph.INPUTS:
         raise ValueError(f"calibration={folder} has no depth, which depth=true needs; give a dataset of generate")
     try:

@@ -19,7 +19,7 @@ from dualmod.localizer.localizer import Localizer
 from dualmod.localizer.measure import FOUND_IOU, photo_finds
 from dualmod.localizer.overlays import finds_sheet
 from dualmod.locator import HandBox
-from dualmod.metrics import score
+from dualmod.metrics import json_number, score
 from synth.config import check, option, required, stage_main
 from synth.conventions import RIGHT, UNKNOWN
 from synth.files import open_run_folder, require_file, written_atomically
@@ -35,7 +35,7 @@ class EvaluateLocalizerConfig:
     root: str = option("", "folder of the real image sets that are named without a path")
     split: str = option("test", "split of the set; it must have labels")
     max_images: int = option(0, "evenly spaced images of each set at most; 0 for all")
-    bootstrap: int = option(1000, "resamples of the images for the 95 % intervals; 0 for none")
+    bootstrap: int = option(1000, "resamples of the blocks of images for the 95 % intervals; 0 for none")
     seed: int = option(0, "seed of the resampling")
     device: str = option("auto", "auto, cpu or cuda")
     threads: int = option(0, "CPU threads of torch; 0 takes all cores")
@@ -85,7 +85,8 @@ def measured(labelled: LabelledImages, found: list[list[HandBox]], bootstrap: in
         "iou": finds.best_iou,
     }
     everyone = np.ones((len(labelled), 1), bool)
-    scores = {k: score(v[:, None].astype(np.float64), everyone, bootstrap, seed) for k, v in values.items()}
+    resampling = {"bootstrap": bootstrap, "seed": seed, "blocks": labelled.blocks}
+    scores = {k: score(v[:, None].astype(np.float64), everyone, **resampling) for k, v in values.items()}
     known = [
         (hands[0].right_probability > 0.5) == (hand == RIGHT)
         for hands, hand, iou in zip(found, labelled.handedness, finds.surest_iou, strict=True)
@@ -93,7 +94,8 @@ def measured(labelled: LabelledImages, found: list[list[HandBox]], bootstrap: in
     ]
     return {
         "num_images": len(labelled),
-        **{k: {"value": s.value, "low": s.low, "high": s.high} for k, s in scores.items()},
+        "num_blocks": labelled.num_blocks,
+        **{k: {end: json_number(getattr(s, end)) for end in ("value", "low", "high")} for k, s in scores.items()},
         "finds_per_photo": round(float(finds.finds.mean()), 4),
         "handedness_accuracy": round(float(np.mean(known)), 4) if known else None,
         "labels": labelled.label_kind,

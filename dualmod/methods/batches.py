@@ -35,6 +35,7 @@ def step_batches(
     device: str = "auto",
     blocks: int = 1,
     ranks: Ranks = ALONE,
+    crop_margin: float,
 ) -> Callable[[int], Any]:
     """The batch of a step, a pure function of it: two ``ContrastView`` in the first phase, after it a ``HandBatch`` for
     each view.
@@ -49,6 +50,7 @@ def step_batches(
         device: Where poses of photos are predicted.
         blocks: Parts of a batch of renders that draw their augmentation apart.
         ranks: This process among those that share each batch; it gets its own rows.
+        crop_margin: That of the network which is trained.
 
     Raises:
         FileNotFoundError: when photos, or the network that predicts their poses, are missing.
@@ -64,7 +66,7 @@ def step_batches(
     if renders:
         sources.append((RenderedPictures(hands, _similar_renders(method.phase, hands)), renders))
     if photos:
-        sources.append((_photos(method.phase, device), photos))
+        sources.append((_photos(method.phase, crop_margin, device), photos))
     contrast = ContrastBatches(sources, augment, turn_rad=method.phase.turn_rad, shift=method.phase.shift, seed=seed)
 
     def of_step(step: int) -> Any:
@@ -125,14 +127,14 @@ def _similar_renders(phase: ContrastPhaseConfig, hands: Hands) -> dict[int, int]
     return dict(zip(indices.tolist(), nearest.tolist(), strict=True))
 
 
-def _photos(phase: ContrastPhaseConfig, device: str) -> PhotoPictures:
+def _photos(phase: ContrastPhaseConfig, crop_margin: float, device: str) -> PhotoPictures:
     """The unlabelled photos; where poses are needed, with predicted 2D joints, all as right hands."""
     images = open_target(phase.photos, root=phase.photo_root)
     if not phase.needs_poses:
-        return PhotoPictures(images)
+        return PhotoPictures(images, crop_margin)
     photos = [images[i] for i in range(len(images))]
     predictor = Predictor.load(phase.pose_checkpoint, device)
-    whole = predictor.predict(photos, np.stack([whole_box(photo) for photo in photos]))
+    whole = predictor.predict(photos, np.stack([whole_box(photo, predictor.crop_margin) for photo in photos]))
     closer = predictor.predict(photos, np.stack([joints_box(joints) for joints in whole.joints_px]))
     joints_px = closer.joints_px.copy()
     widths = np.array([photo.shape[1] for photo in photos])[closer.mirrored, None]
@@ -141,4 +143,4 @@ def _photos(phase: ContrastPhaseConfig, device: str) -> PhotoPictures:
     if phase.positives == "similar":
         poses = pose_vectors(torch.from_numpy(joints_px).float()).numpy()
         similar = nearest_others(principal_components(poses))[:, 0]
-    return PhotoPictures(images, joints_px, closer.mirrored, similar)
+    return PhotoPictures(images, crop_margin, joints_px, closer.mirrored, similar)

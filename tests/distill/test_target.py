@@ -16,13 +16,13 @@ from dualmod.data.video import Video, VideoFrame
 SIDE = 64
 
 
-def batches(images, *, augment=None, views=None, neighbours=None) -> TargetBatches:
+def batches(images, *, augment=None, views=None, neighbours=None, crop_margin=1.6) -> TargetBatches:
     count = len(images)
     hands = LocatedHands(np.tile([60.0, 50.0, 140.0, 130.0], (count, 1)), np.linspace(0, 1, count))
     alone = np.full((count, 2), -1)
     photos = TargetPhotos(images, np.zeros(count, int), alone if neighbours is None else neighbours)
     augment = augment or AugmentConfig(crop_px=SIDE)
-    return TargetBatches(photos, hands, augment, batch_size=3, seed=4, views=views)
+    return TargetBatches(photos, hands, augment, crop_margin=crop_margin, batch_size=3, seed=4, views=views)
 
 
 def dot_photo(x: int, y: int) -> np.ndarray:
@@ -80,9 +80,23 @@ def test_a_step_always_gives_the_same_batch_and_another_step_another():
     assert not torch.equal(source(3).strong, source(4).strong)
 
 
-def test_focal_is_in_sides_of_the_weak_crop():
-    focal = batches([dot_photo(100, 90)])(0).focal
-    assert ((focal > 1.2 * 200 / (1.75 * 80) - 0.01) & (focal < 1.2 * 200 / (1.45 * 80) + 0.01)).all()
+@pytest.mark.parametrize("margin", [1.6, 1.2])
+def test_focal_is_in_sides_of_the_weak_crop_which_is_about_that_at_test(margin):
+    source = batches([dot_photo(100, 90)], crop_margin=margin)
+    focal = torch.cat([source(step).focal for step in range(20)])
+    sides_px = 1.2 * 200 / focal / 80  # of a box of 80 px
+    assert sides_px.min() > margin * (1 - 3 / 32) - 1e-4 and sides_px.max() < margin * (1 + 3 / 32) + 1e-4
+    assert sides_px.min() < margin * 0.93 and sides_px.max() > margin * 1.07, "its side is varied"
+
+
+@pytest.mark.parametrize("margin", [1.6, 1.2])
+def test_further_views_are_about_as_large_as_the_crop_at_test(margin):
+    source = batches([dot_photo(100, 90)], crop_margin=margin, views=ViewsConfig(num_views=4))
+    seen = [source(step) for step in range(20)]
+    zoom = torch.cat([torch.linalg.det(b.A_weak_views[..., :2]).sqrt() / b.focal[:, None] for b in seen])
+    sides = zoom * 1.2 * 200 / 80
+    assert sides.min() > margin * (1 - 5 / 32) - 1e-3 and sides.max() < margin * (1 + 5 / 32) + 1e-3
+    assert sides.min() < margin * 0.87 and sides.max() > margin * 1.13
 
 
 def test_further_views_map_to_the_weak_one_and_change_nothing_else():

@@ -19,7 +19,7 @@ Write = Callable[..., Path]
 def comparison(outcome: str, *, num_seeds: int = 3) -> Comparison:
     return Comparison(
         dataset="toy", metric="epe_mm", first=1, second=2, difference=1, low=0, high=2, seeds_better=1,
-        num_seeds=num_seeds, num_images=9, left_out=0, outcome=outcome, sentence="said",
+        num_seeds=num_seeds, num_images=9, num_blocks=9, left_out=0, outcome=outcome, sentence="said",
     )  # fmt: skip
 
 

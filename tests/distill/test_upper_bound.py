@@ -27,6 +27,7 @@ MARKED = 8
 
 @pytest.fixture
 def config(tiny_net, tiny_data, real_root: Path, tmp_path: Path) -> UpperBoundConfig:
+    tiny_net.config.crop_margin = 1.45
     save_network(tmp_path / "start.safetensors", tiny_net, {"stage": "pretrain"})
     return UpperBoundConfig(
         checkpoint=str(tmp_path / "start.safetensors"), source=str(tiny_data), dataset="toy", out=str(tmp_path / "out"),
@@ -52,8 +53,9 @@ def marked(tmp_path: Path) -> LabelledImages:
     boxes = np.stack([np.concatenate([np.nanmin(j, 0), np.nanmax(j, 0)]) for j in joints_px])
     K = np.full((2, 3, 3), np.nan)
     return LabelledImages(
-        "marked", tmp_path, ("0.png", "1.png"), joints_px, visible, joints_cam, K, (LEFT, UNKNOWN), boxes, "gt2d", ""
-    )
+        "marked", tmp_path, ("0.png", "1.png"), joints_px, visible, joints_cam, K, (LEFT, UNKNOWN), boxes, "gt2d", "",
+        np.arange(2),
+    )  # fmt: skip
 
 
 def test_labels_lie_where_the_crop_shows_them(marked):
@@ -140,6 +142,11 @@ def test_a_run_leaves_a_network_for_each_fold_and_one_evaluation(config):
     metrics = upper_bound(config)
     out = Path(config.out)
     told = json.loads(metrics.read_text())
+    assert told["toy"]["crop_margin"] == 1.45, "of the start, which the networks of the folds keep"
+    with np.load(out / "evaluation" / "predictions.npz") as found:
+        boxes_px = found["boxes_px"]
+        sides_px = (boxes_px[:, 2:] - boxes_px[:, :2]).max(1)
+        np.testing.assert_allclose(found["crop_sides_px"], np.maximum(8, 1.45 * sides_px))
     assert told["toy"]["num_images"] == NUM_IMAGES and "given" in told["toy"] and "epe_mm" in told["toy"]
     models = [out / f"fold-{k}" / "model.safetensors" for k in range(2)]
     assert models[0].read_bytes() != models[1].read_bytes()

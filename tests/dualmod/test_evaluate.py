@@ -1,6 +1,7 @@
 """Evaluation with a predictor that knows the answer: numbers, files, handedness, errors."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -49,7 +50,7 @@ def root(tmp_path):
 class KnowingPredictor:
     """Right where the hand is said to be, or found to be, the one it is; always finds "right"."""
 
-    batch_size = 1
+    batch_size, crop_margin = 1, 1.6
 
     def __init__(self, root):
         self.full = open_labelled(root, "full")
@@ -77,6 +78,24 @@ def test_headline_is_predicted_and_given_stands_beside(root):
     assert told["pck_box@0.05"] == pytest.approx(4 / 6, abs=1e-6) and told["given"]["pck_box@0.05"] == 1
     assert told["given"]["epe_mm"] < 0.01 < told["epe_mm"]
     assert told["given"]["auc_3d_20_50"] == 1 and "true intrinsics" in told["given_for_3d"]
+
+
+def test_every_interval_is_over_blocks(root):
+    """Of two blocks of three images a third of one is right, and all of the other: the interval ends at these."""
+    labelled = replace(open_labelled(root, "full"), blocks=np.repeat([4, 2], 3))
+    predictor = KnowingPredictor(root)
+    by_image, by_block = (
+        evaluate_network(predictor, of, bootstrap=200).metrics.to_json()
+        for of in (open_labelled(root, "full"), labelled)
+    )
+    assert (by_image["num_blocks"], by_block["num_blocks"]) == (COUNT, 2)
+    assert by_block["interval_95"]["pck_box@0.1"] == pytest.approx([1 / 3, 1], abs=1e-6)
+    low, high = by_block["interval_95"]["epe_mm"]
+    assert low < 0.01 and high == pytest.approx(2 * by_block["epe_mm"], rel=1e-3)  # it is all in the first block
+    assert by_image["interval_95"]["epe_mm"] != by_block["interval_95"]["epe_mm"]
+    one = evaluate_network(predictor, replace(labelled, blocks=np.zeros(COUNT, int)), bootstrap=20).metrics.to_json()
+    for told in (one, one["given"]):
+        assert set(map(tuple, told["interval_95"].values())) == {(None, None)}
 
 
 @pytest.mark.parametrize(("handedness", "expected"), [("given", 1.0), ("predicted", 4 / 6)])
@@ -113,6 +132,7 @@ def test_files_of_a_run(root, tmp_path, monkeypatch):
     assert set(metrics) == {"full", "flat"} and loaded[0][1] == {"crop_margin": 1.4}
     told = json.loads((tmp_path / "out/metrics.json").read_text())
     assert set(told) == {"full", "flat"} and told["full"] == metrics["full"].to_json()
+    assert told["full"]["crop_margin"] == 1.6 and told["full"]["num_blocks"] == COUNT
     with np.load(tmp_path / "out/predictions.npz") as found:
         assert found["files"].shape == (2 * COUNT,) and list(found["dataset"][[0, -1]]) == ["full", "flat"]
         assert found["joints_px"].shape == (2 * COUNT, 21, 2) and found["confidence"].shape == (2 * COUNT, 21)
@@ -144,7 +164,8 @@ def test_a_public_dataset_is_measured_where_it_lies(tmp_path, tiny_net):
         ("dataset=freihand:/nowhere", "freihand:/nowhere is no folder"),
         ("dataset=full,full", "one entry of each name"),
         ("max_images=-1", "max_images=-1"),
-        ("crop_margin=0", "crop_margin=0"),
+        ("crop_margin=0.4", "crop_margin=0.4 is not legal: it must be 0.5 to 10, or left out"),
+        ("crop_margin=nan", "crop_margin=nan"),
         ("handedness=left", "handedness=left"),
         ("bootstrap=-1", "bootstrap=-1"),
         ("dataset=nothing", "dataset=nothing is not in root"),

@@ -109,7 +109,7 @@ def test_share_of_thresholds_is_clipped_and_linear():
 def test_interval_is_seeded_and_as_wide_as_theory_says(rng):
     values = rng.normal(10, 2, (400, 21)) + rng.normal(0, 3, (400, 1))
     counts = np.ones(values.shape, bool)
-    first, again, other = (score(values, counts, 2000, seed) for seed in (1, 1, 2))
+    first, again, other = (score(values, counts, bootstrap=2000, seed=seed) for seed in (1, 1, 2))
     assert (first.low, first.high) == (again.low, again.high) != (other.low, other.high)
     standard_error = values.mean(1).std() / 20
     assert first.high - first.low == pytest.approx(2 * 1.96 * standard_error, rel=0.1)

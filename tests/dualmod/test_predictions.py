@@ -43,11 +43,11 @@ def truth(root: Path) -> dict[str, np.ndarray]:
         return {key: found[key] for key in ("files", "uv", "xyz")}
 
 
-def measured(root: Path, out: str, **arrays: np.ndarray) -> dict:
+def measured(root: Path, out: str, *options: str, **arrays: np.ndarray) -> dict:
     """``metrics.json`` of ``evaluate`` on those arrays."""
     np.savez(root / f"{out}.npz", **arrays)
     given = [f"predictions={root}/{out}.npz", "dataset=toy", f"root={root}", f"out={root}/{out}", "bootstrap=20"]
-    assert main(given) == 0
+    assert main([*given, *options]) == 0
     return json.loads((root / out / "metrics.json").read_text())["toy"]
 
 
@@ -57,14 +57,31 @@ def test_a_case_counted_by_hand(root):
     joints_px = rows["uv"] + np.array([0.0, 7.0, 15.0, np.nan])[:, None, None] * [1, 0]
     right = np.array([0.9, 0.2, 0.1, np.nan])
     order = [2, 0, 3, 1]
-    told = measured(
-        root, "hand", files=rows["files"][order], joints_px=joints_px[order], right_probability=right[order]
-    )
+    arrays = {"files": rows["files"][order], "joints_px": joints_px[order], "right_probability": right[order]}
+    told = measured(root, "hand", "crop_margin=1.6", **arrays)
     assert told["pck_box@0.05"] == 0.25 and told["pck_box@0.1"] == 0.5 and told["pck_box@0.2"] == 0.75
-    assert told["pck_crop@0.05"] == 0.5  # of a crop of 160 px: 8 px
+    assert told["pck_crop@0.05"] == 0.5 and told["crop_margin"] == 1.6  # of a crop of 160 px: 8 px
     assert told["auc_2d"] == pytest.approx((1 + (0.2 - 0.07) / 0.2 + (0.2 - 0.15) / 0.2 + 0) / 4, abs=1e-6)
     assert told["missed"] == 1 and told["handedness_accuracy"] == pytest.approx(2 / 3, abs=1e-6)
     assert "epe_mm" not in told and told["num_images"] == COUNT
+
+
+def test_the_side_of_the_crop_is_the_saved_one_or_what_is_said_and_else_not_known(root):
+    """One hand exact, three 7 px off: 0.05 of a crop is 6 px of 120, 8 px of 160."""
+    rows = truth(root)
+    joints_px = rows["uv"] + np.array([0.0, 7.0, 7.0, 7.0])[:, None, None] * [1, 0]
+    arrays = {"files": rows["files"], "joints_px": joints_px}
+    assert not any("crop" in name for name in measured(root, "unknown", **arrays))
+    sides_px = np.array([120.0, 120.0, 160.0, 120.0])
+    saved = measured(root, "saved", **arrays, crop_sides_px=sides_px)
+    assert saved["pck_crop@0.05"] == 0.5 and "crop_margin" not in saved
+    with np.load(root / "saved" / "predictions.npz") as again:
+        assert again["crop_sides_px"].tolist() == sides_px.tolist()
+    said = measured(root, "said", "crop_margin=1.6", **arrays, crop_sides_px=sides_px)
+    assert said["pck_crop@0.05"] == 1.0 and said["crop_margin"] == 1.6
+    missed = {"joints_px": np.where(np.arange(4)[:, None, None] == 3, np.nan, joints_px)}
+    sides_px[3] = np.nan
+    assert measured(root, "missed", **arrays | missed, crop_sides_px=sides_px)["pck_crop@0.05"] == 0.5
 
 
 def test_3d_is_measured_where_it_was_saved(root):
@@ -79,6 +96,19 @@ def test_3d_is_measured_where_it_was_saved(root):
     assert told["handedness_accuracy"] is None
 
 
+def test_every_interval_is_over_blocks(root):
+    rows = truth(root)
+    arrays = {"files": rows["files"], "joints_px": rows["uv"] + 9, "joints_cam": 2 * rows["xyz"]}
+    free = measured(root, "free", **arrays)
+    with np.load(root / "toy/annotations.npz") as found:
+        annotations = dict(found)
+    np.savez(root / "toy/annotations.npz", **annotations, seq=np.array(["kitchen"] * COUNT))
+    tied = measured(root, "tied", **arrays)
+    assert (free["num_blocks"], tied["num_blocks"]) == (COUNT, 1) and "epe_mm" in tied["interval_95"]
+    assert set(map(tuple, tied["interval_95"].values())) == {(None, None)}
+    assert (None, None) not in set(map(tuple, free["interval_95"].values()))
+
+
 def test_predictions_of_a_network_give_its_numbers_again(root, tiny_net, tmp_path):
     save_network(tmp_path / "net.safetensors", tiny_net, {})
     given = ["dataset=toy", f"root={root}", "bootstrap=20"]
@@ -86,7 +116,15 @@ def test_predictions_of_a_network_give_its_numbers_again(root, tiny_net, tmp_pat
     assert main([f"predictions={tmp_path}/first/predictions.npz", f"out={tmp_path}/again", *given]) == 0
     first, again = (json.loads((tmp_path / n / "metrics.json").read_text())["toy"] for n in ("first", "again"))
     shared = set(first) & set(again) - {"given_for_3d"}
-    assert {"pck_box@0.1", "epe_mm", "interval_95", "per_joint", "freihand", "handedness_accuracy"} <= shared
+    assert {
+        "pck_box@0.1",
+        "pck_crop@0.05",
+        "epe_mm",
+        "interval_95",
+        "per_joint",
+        "freihand",
+        "handedness_accuracy",
+    } <= shared
     assert {name: first[name] for name in shared} == {name: again[name] for name in shared}
     assert (tmp_path / "again" / "overlays.jpg").exists()
     with np.load(tmp_path / "again" / "predictions.npz") as found:
@@ -104,6 +142,10 @@ def files(count: int = COUNT) -> np.ndarray:
         ({"files": files()[[0, 0, 1, 2, 3]], "joints_px": np.ones((5, 21, 2))}, "two rows for images/0.png"),
         ({"files": files(), "joints_px": np.ones((4, 16, 2))}, "joints_px is float64 (4, 16, 2)"),
         ({"joints_px": np.ones((4, 21, 2))}, "has no array files"),
+        (
+            {"files": files(), "joints_px": np.ones((4, 21, 2)), "crop_sides_px": np.array([9.0, 9.0, np.nan, 9.0])},
+            "crop_sides_px must be above 0 for each hand of toy",
+        ),
         ({"files": files(), "joints_px": np.ones((4, 21, 2)), "dataset": np.array(["other"] * 4)}, "lacks 4 of 4"),
     ],
 )

@@ -38,7 +38,7 @@ def labelled(tmp_path) -> LabelledImages:
     K = np.full((4, 3, 3), np.nan)
     files = tuple("abcd")
     return LabelledImages(
-        "set", tmp_path, files, joints_px, visible, nothing, K, ("right",) * 4, boxes, "gt2d", "as drawn"
+        "set", tmp_path, files, joints_px, visible, nothing, K, ("right",) * 4, boxes, "gt2d", "as drawn", np.arange(4)
     )
 
 
@@ -64,6 +64,17 @@ def test_near_and_missed_are_counted_over_all_photos(labelled):
     low, high = told["photos_near@0.2_interval_95"]
     assert 0.0 <= low < 0.5 < high <= 1.0
     assert whole_photo_extras(labelled, joints_px, bootstrap=0, seed=0)["photos_near@0.2_interval_95"] is None
+
+
+def test_the_interval_is_over_blocks(labelled):
+    joints_px = labelled.joints_px.copy()
+    joints_px[2:] += 100.0
+    drawn = np.random.default_rng(0).multinomial(2, [0.5, 0.5], size=500)[:, 0] / 2
+    blocks = replace(labelled, blocks=np.array([0, 0, 1, 1]))
+    told = whole_photo_extras(blocks, joints_px, bootstrap=500, seed=0)["photos_near@0.2_interval_95"]
+    assert told == np.percentile(drawn, [2.5, 97.5]).tolist() == [0, 1]
+    one = replace(labelled, blocks=np.zeros(4, int))
+    assert whole_photo_extras(one, joints_px, bootstrap=500, seed=0)["photos_near@0.2_interval_95"] is None
 
 
 def test_a_missed_hand_is_wrong_in_every_2d_metric(labelled, tiny_net, monkeypatch):

@@ -71,8 +71,9 @@ class Layout(Reader):
                 file = image.relative_to(self.path).as_posix()
                 joints_cam = self._joints(file.replace("color_", "labels_").replace(".jpg", ".npz"))
                 if not (joints_cam == NO_HAND).all():
-                    K = cameras[serial]
-                    yield HandLabel(file, projected(joints_cam, K), ALL_JOINTS, sides[sequence], joints_cam, K)
+                    K, side = cameras[serial], sides[sequence]
+                    joints_px = projected(joints_cam, K)
+                    yield HandLabel(file, joints_px, ALL_JOINTS, side, joints_cam, K, block=sequence)
 
     def _views(self, split: str) -> Iterator[tuple[str, str]]:
         """Sequence and serial number of the camera, in the toolkit's order."""

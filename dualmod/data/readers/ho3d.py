@@ -70,6 +70,7 @@ class Layout(Reader):
                 joints_cam,
                 K,
                 None if box is None else self.array(box, (4,), file),
+                block=sequence,
             )
 
     def _given_joints(self, native: str, count: int) -> list[Any] | None:

@@ -83,7 +83,8 @@ class Layout(Reader):
         joints_cam = to_ours((world_mm - centre) @ R.T / 1000, "interhand")
         K = intrinsics(*focal, *point)
         in_3d = joints_cam if visible.all() else None
-        return HandLabel(image, projected(joints_cam, K), visible, annotation["hand_type"], in_3d, K)
+        joints_px, block = projected(joints_cam, K), str(Path(image).parents[1])
+        return HandLabel(image, joints_px, visible, annotation["hand_type"], in_3d, K, block=block)
 
 
 CAMERA_SHAPES = {"camrot": (3, 3), "campos": (3,), "focal": (2,), "princpt": (2,)}

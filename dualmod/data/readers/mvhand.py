@@ -62,7 +62,7 @@ class Layout(Reader):
                 for view, (pose, K) in enumerate(zip(poses, CAMERAS.values(), strict=True)):
                     joints_cam = (joints_world @ np.linalg.inv(pose).T)[:, :3] / 1000
                     file = f"{name}/rgb/{frame:05d}_{view}.jpg"
-                    yield HandLabel(file, projected(joints_cam, K), ALL_JOINTS, RIGHT, joints_cam, K)
+                    yield HandLabel(file, projected(joints_cam, K), ALL_JOINTS, RIGHT, joints_cam, K, block=name)
 
     def _joints(self, file: str) -> Float[np.ndarray, "frames 21 4"]:
         try:

@@ -73,7 +73,7 @@ class Layout(Reader):
                 joints_mm[WRIST] += joints_mm[WRIST] - joints_mm[RING_MCP]
                 joints_cam = (into_color_camera(joints_mm) if camera == "SK" else joints_mm) / 1000
                 file = f"images/{sequence}/{IMAGE_PREFIX[camera]}_{i}.png"
-                yield HandLabel(file, projected(joints_cam, K), LABELLED, LEFT, joints_cam, K)
+                yield HandLabel(file, projected(joints_cam, K), LABELLED, LEFT, joints_cam, K, block=sequence)
 
     def _sequences(self, split: str) -> tuple[tuple[str, ...], str]:
         part, _, camera = self.native(split).partition("_")

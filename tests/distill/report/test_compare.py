@@ -9,7 +9,7 @@ import pytest
 
 from distill.report.compare import compare, errors_of
 from distill.report.runs import load_stages
-from dualmod.data.real import open_labelled
+from dualmod.data.real import LabelledImages, open_labelled
 
 Write = Callable[..., Path]
 
@@ -41,11 +41,12 @@ def test_a_clear_advantage_is_claimed_and_its_sign_is_right(evaluated: Write, re
     adapted, control = load_stages(runs)
     labelled = open_labelled(real_root, "toy")
     for found in compare(adapted, control, "toy", labelled, bootstrap=300):
+        assert found.low is not None and found.high is not None
         assert found.outcome == "better" and 0 < found.low < found.difference < found.high
         assert (found.seeds_better, found.num_seeds, found.num_images) == (3, 3, 12)
         assert "adapted is better than control" in found.sentence and "3 of 3 seeds" in found.sentence
     for found in compare(control, adapted, "toy", labelled, bootstrap=300):
-        assert found.outcome == "worse" and found.high < 0
+        assert found.outcome == "worse" and found.high is not None and found.high < 0
 
 
 def test_equal_stages_show_no_difference(evaluated: Write, real_root: Path) -> None:
@@ -53,6 +54,44 @@ def test_equal_stages_show_no_difference(evaluated: Write, real_root: Path) -> N
     labelled = open_labelled(real_root, "toy")
     pck, _ = compare(*load_stages(runs), "toy", labelled, bootstrap=300)
     assert pck.outcome == "not shown" and "one seed only" in pck.sentence
+
+
+def in_blocks(labelled: LabelledImages, size: int) -> LabelledImages:
+    return replace(labelled, blocks=np.arange(len(labelled)) // size)
+
+
+def test_intervals_resample_blocks_as_a_loop_does(evaluated: Write, real_root: Path) -> None:
+    runs = [str(evaluated(name, px, seed=s)) for name, px in (("adapted", 2), ("control", 2.2)) for s in (0, 1)]
+    adapted, control = load_stages(runs)
+    labelled = in_blocks(open_labelled(real_root, "toy"), 3)
+    pck, epe = compare(adapted, control, "toy", labelled, bootstrap=200, seed=5)
+    errors = [[errors_of(stage.of("toy")[s], labelled).mm for s in (0, 1)] for stage in (adapted, control)]
+    rng, means = np.random.default_rng(5), []
+    seeds = rng.integers(0, 2, (200, 2))
+    for chosen, drawn in zip(seeds, rng.multinomial(4, np.full(4, 0.25), 200), strict=True):
+        rows = [3 * block + k for block in range(4) for _ in range(drawn[block]) for k in range(3)]
+        means.append(np.mean([errors[1][s][rows] - errors[0][s][rows] for s in chosen]))
+    assert (epe.low, epe.high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])))
+    assert (pck.num_blocks, epe.num_blocks) == (4, 4) and "12 images in 4 blocks" in pck.sentence
+
+
+def test_copies_of_an_image_in_its_block_show_no_more_than_the_image(evaluated: Write, real_root: Path) -> None:
+    near, far = load_stages([str(evaluated("near", 2)), str(evaluated("far", 2.2))])
+    labelled = open_labelled(real_root, "toy")
+    for stage in (near, far):
+        found = stage.of("toy")[0].predictions
+        found["joints_px"][:] = labelled.joints_px + (found["joints_px"] - labelled.joints_px)[np.arange(12) // 3 * 3]
+    blocks, images = (compare(near, far, "toy", of, bootstrap=2000)[0] for of in (in_blocks(labelled, 3), labelled))
+    assert blocks.low is not None and blocks.high is not None and images.low is not None and images.high is not None
+    assert blocks.difference == images.difference and images.num_blocks == 12 and "blocks" not in images.sentence
+    assert blocks.high - blocks.low > 1.4 * (images.high - images.low)  # of 3 copies: about the root of 3
+
+
+def test_nothing_is_shown_by_one_block(evaluated: Write, real_root: Path) -> None:
+    near, far = load_stages([str(evaluated("near", 0.5)), str(evaluated("far", 5))])
+    for found in compare(near, far, "toy", in_blocks(open_labelled(real_root, "toy"), 12), bootstrap=50):
+        assert (found.low, found.high, found.outcome, found.num_blocks) == (None, None, "not shown", 1)
+        assert "no interval, as all images are of one block" in found.sentence
 
 
 def test_small_differences_on_pseudo_labels_are_not_claimed(evaluated: Write, real_root: Path) -> None:

@@ -56,7 +56,7 @@ def test_views_differ_in_turn_shift_and_texture_and_stay_in_range(hands):
 
 
 def test_a_step_is_a_pure_function_of_the_seed(hands, photos):
-    sources = (RenderedPictures(hands), 2), (PhotoPictures(photos), 2)
+    sources = (RenderedPictures(hands), 2), (PhotoPictures(photos, 1.3), 2)
     once, again, other = batches(*sources)(5), batches(*sources)(5), batches(*sources, seed=4)(5)
     assert torch.equal(once[0].rgb, again[0].rgb) and torch.equal(once[1].shift, again[1].shift)
     assert not torch.equal(once[0].rgb, other[0].rgb)
@@ -74,13 +74,13 @@ def test_partners_are_the_similar_hands(hands):
 
 
 def test_photos_are_shown_whole_without_joints_and_mirrored_where_asked(photos):
-    plain = PhotoPictures(photos)
+    plain = PhotoPictures(photos, 1.3)
     (picture,) = plain.pictures([1])
     assert np.isnan(picture.joints_px).all() and np.array_equal(picture.rgb, photos[1])
     width = picture.box_px[2] - picture.box_px[0]
-    assert 1.6 * width == pytest.approx(60) and (whole_box(photos[1]) == picture.box_px).all()
+    assert 1.3 * width == pytest.approx(60) and (whole_box(photos[1], 1.3) == picture.box_px).all()
     joints = np.random.default_rng(1).uniform(5, 35, (3, 21, 2))
-    found = PhotoPictures(photos, joints, np.array([True, False, False]), np.array([2, 0, 1]))
+    found = PhotoPictures(photos, 1.3, joints, np.array([True, False, False]), np.array([2, 0, 1]))
     left, right = found.pictures([0, 1])
     assert np.array_equal(left.rgb, photos[0][:, ::-1]) and np.array_equal(right.rgb, photos[1])
     assert found.partners([0, 1, 2]) == [2, 0, 1] and plain.partners([0, 1]) == [0, 1]

@@ -80,6 +80,20 @@ def test_own_boxes_go_before_those_of_the_joints(tmp_path):
     np.testing.assert_allclose(labelled.boxes_px[2], [*joints.min(0), *joints.max(0)])
 
 
+def test_rows_of_one_seq_are_a_block_and_rows_without_are_their_own(tmp_path):
+    write_set(tmp_path)
+    assert open_labelled(tmp_path, "toy").blocks.tolist() == [0, 1, 2]
+    write_set(tmp_path, "named", seq=np.array(["a", "a", "b", "a", "b"]))
+    labelled = open_labelled(tmp_path, "named")
+    assert labelled.blocks.tolist() == [0, 1, 0] and labelled.num_blocks == 2
+    assert labelled.thinned(2).blocks.tolist() == [labelled.blocks[k] for k in (0, 2)]
+    write_set(tmp_path, "unknown", seq=np.array(["a", "a", "?", "", "?"]))
+    assert open_labelled(tmp_path, "unknown").num_blocks == 3
+    write_set(tmp_path, "short", seq=np.array(["a", "b"]))
+    with pytest.raises(ValueError, match="cannot be read: seq lack rows of files"):
+        open_labelled(tmp_path, "short")
+
+
 def test_unknown_names_are_answered_with_what_there_is(tmp_path):
     write_set(tmp_path, "toy")
     write_set(tmp_path, "other")

@@ -34,7 +34,7 @@ def test_a_step_holds_the_samples_of_its_place_and_no_other(hands):
 
 def test_held_out_renders_are_never_trained_on(hands):
     assert hands.held_out.tolist() == list(range(HELD_OUT_FIRST, HELD_OUT_FIRST + 5))
-    (batch,) = held_out_batches(hands, crop_px=32, batch_size=8)
+    (batch,) = held_out_batches(hands, crop_px=32, batch_size=8, margin=1.3)
     assert len(batch) == 5 and torch.isfinite(batch.rgb).all()
     many = StreamedHands(render_config({}), num_samples=10**6, holdout=0.5)
     assert len(many.held_out) == MOST_HELD_OUT

@@ -140,11 +140,14 @@ def test_steps_end(hands):
 
 
 def test_held_out_batches_cover_the_split_and_are_never_random(hands):
-    first, again = (list(held_out_batches(hands, crop_px=32, batch_size=2)) for _ in range(2))
+    given = {"crop_px": 32, "batch_size": 2, "margin": 1.5}
+    first, again = (list(held_out_batches(hands, **given)) for _ in range(2))
     assert [len(b) for b in first] == [2, 1]
     assert all(torch.equal(a.rgb, b.rgb) for a, b in zip(first, again, strict=True))
     expected = torch.from_numpy(hands[12].joints_depth)
     torch.testing.assert_close(first[1].joints_depth[0], expected)
+    sides = torch.cat([(b.joints_uv.amax(1) - b.joints_uv.amin(1)).amax(1) for b in first])
+    torch.testing.assert_close(sides, torch.full((3,), 1 / 1.5))
 
 
 def test_single_batches_hold_each_sample_once_in_the_order_of_pairs(hands):

@@ -26,7 +26,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights, with heatmaps sharp enough that joints lie in different places."""
     torch.manual_seed(0)
     small = EncoderConfig(backbone="test_resnet")
-    net = DualModalityNet(NetworkConfig(image_size=64, rgb=small, depth=small, decoder_width=16, embedding_dims=8))
+    sizes = {"image_size": 64, "crop_margin": 1.45, "decoder_width": 16, "embedding_dims": 8}
+    net = DualModalityNet(NetworkConfig(rgb=small, depth=small, **sizes))
     with torch.no_grad():
         net.decoder.sharpness.fill_(10.0)
     path = tmp_path_factory.mktemp("export") / "model.safetensors"

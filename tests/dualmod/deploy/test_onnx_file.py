@@ -86,7 +86,7 @@ def test_what_a_file_says_of_itself(checkpoint, rgb_file, rgbd_file):
     said = OnnxNetwork(rgb_file).metadata
     assert json.loads(said["joint_order"]) == list(JOINT_NAMES)
     assert json.loads(said["reference_bone"]) == ["wrist", "middle_mcp"] and said["root_joint"] == "middle_mcp"
-    assert (said["image_size"], said["crop_margin"], said["hand_model"]) == ("64", "1.6", "open")
+    assert (said["image_size"], said["crop_margin"], said["hand_model"]) == ("64", "1.45", "open")
     assert said["checkpoint_sha256"] == file_sha256(checkpoint) and "CC0" in said["licence_notes"]
     assert said["handbridge_version"] and float(said["max_error"]) < 1e-4
     assert json.loads(OnnxNetwork(rgbd_file).metadata["inputs"]) == ["rgb", "depth"]

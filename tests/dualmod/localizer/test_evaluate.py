@@ -1,6 +1,7 @@
 """Measures of a localizer against hand-computed cases, and the stage on a made-up set."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -60,8 +61,11 @@ def root(tmp_path):
 def test_shares_iou_and_sides_of_a_set(root):
     found = [[box(0, 0.9)], [box(0, 0.9, right=0.8), box(15, 0.2)], [box(15, 0.3)]]
     result = measured(open_labelled(root, "toy"), found, 100, 0)
-    assert result["recall@0.5"]["value"] == pytest.approx(2 / 3)
-    assert result["iou"]["value"] == pytest.approx((2 + 5 / 35) / 3)
+    tied = replace(open_labelled(root, "toy"), blocks=np.zeros(len(found), int))
+    assert (result["num_blocks"], measured(tied, found, 100, 0)["num_blocks"]) == (len(found), 1)
+    assert result["iou"]["low"] is not None and measured(tied, found, 100, 0)["iou"]["low"] is None
+    assert result["recall@0.5"]["value"] == pytest.approx(2 / 3, abs=1e-6)
+    assert result["iou"]["value"] == pytest.approx((2 + 5 / 35) / 3, abs=1e-6)
     assert result["any_found"]["value"] == 1 and result["finds_per_photo"] == pytest.approx(4 / 3, abs=1e-4)
     assert result["handedness_accuracy"] == 0.5
     assert 0 <= result["recall@0.5"]["low"] <= 2 / 3 <= result["recall@0.5"]["high"] <= 1

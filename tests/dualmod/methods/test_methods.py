@@ -75,7 +75,7 @@ def test_the_first_steps_contrast_and_the_rest_is_supervised(tiny_data, positive
     phase = ContrastPhaseConfig(share=0.4, batch_factor=2, positives=positives, turn_rad=0.0, shift=0.0)
     method = PretrainMethod(depth_branch=False, fused_branch=False, contrast=[], phase=phase)
     augment = AugmentConfig(crop_px=32, min_margin=1.5, max_margin=1.5)
-    batches = step_batches(method, hands, augment, max_steps=5, batch_size=3, seed=0)
+    batches = step_batches(method, hands, augment, max_steps=5, batch_size=3, seed=0, crop_margin=1.3)
     assert [isinstance(batches(step)[0], ContrastView) for step in range(5)] == [True, True, False, False, False]
     first, second = batches(1)
     assert len(first) == 6 and isinstance(batches(2)[0], HandBatch) and len(batches(2)[0]) == 3

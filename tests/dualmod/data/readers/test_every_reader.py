@@ -65,6 +65,28 @@ def test_labels_are_complete_and_agree_with_each_other(opened, name):
     assert in_3d.any() == (labelled.label_kind == "gt3d")
 
 
+BLOCKS = {
+    "coco": 1,  # both hands of one photograph
+    "dexycb": 40,  # sequences, each seen by eight cameras
+    "ho3d": 1,
+    "interhand": 2,
+    "mvhand": 2,  # recordings, each seen by four cameras
+    "rhd": 2,
+    "stb": 2,
+}
+"""Blocks of the made-up test splits where they are not the images."""
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_blocks_are_recordings_where_the_dataset_names_them(opened, name):
+    labelled = opened(name).labelled(split(name, "test"))
+    assert labelled.num_blocks == BLOCKS.get(name, len(labelled)) and len(labelled.blocks) == len(labelled)
+    in_block = [{f for f, b in zip(labelled.files, labelled.blocks, strict=True) if b == k} for k in range(3)]
+    folders = [{file.rpartition("/")[0].split("/cam")[0] for file in files} for files in in_block if files]
+    if name in ("stb", "ho3d", "interhand"):
+        assert all(len(of_block) == 1 for of_block in folders) and len(set.union(*folders)) == len(folders)
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_target_is_the_same_with_every_label_file_gone(tmp_path, name):
     (tmp_path / "whole").mkdir()
