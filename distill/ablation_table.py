@@ -1,7 +1,7 @@
 """Tables of an ablation: each variant with spread, and its difference from the baseline, paired by seed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -79,7 +79,11 @@ def by_seed(stage: Stage, dataset: str, metric: str) -> dict[int, float]:
 
 def difference(stage: Stage, baseline: Stage, dataset: str, metric: str) -> Difference | None:
     """The variant minus the baseline, paired by seed; None when they share no seed."""
-    own, other = by_seed(stage, dataset, metric), by_seed(baseline, dataset, metric)
+    return paired_difference(by_seed(stage, dataset, metric), by_seed(baseline, dataset, metric))
+
+
+def paired_difference(own: Mapping[int, float], other: Mapping[int, float]) -> Difference | None:
+    """The difference of values by seed; None when they share no seed."""
     pairs = [own[seed] - other[seed] for seed in sorted(own.keys() & other.keys())]
     if not pairs:
         return None
