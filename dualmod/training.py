@@ -53,7 +53,7 @@ class EngineConfig:
             known = torch.compiler.list_backends(exclude_tags=())
             check(self.compile in known, "engine.compile", self.compile, f"empty or one of {', '.join(known)}")
 
-    def check_split(self, batch_size: int, ranks: Ranks) -> None:
+    def check_split(self, batch_size: int, ranks: Ranks, key: str = "batch_size") -> None:
         """Check that the global batch can be split among ranks and micro-batches.
 
         Raises:
@@ -61,7 +61,7 @@ class EngineConfig:
         """
         parts = self.accumulate * ranks.count
         legal = f"a multiple of {parts}: engine.accumulate={self.accumulate} on {ranks.count} rank(s)"
-        check(batch_size % parts == 0, "batch_size", batch_size, legal)
+        check(batch_size % parts == 0, key, batch_size, legal)
 
 
 class Steps(Dataset):

@@ -20,10 +20,10 @@ from dualmod.whole_batch import WholeBatch
 class Toy(TrainingModule):
     def __init__(self):
         super().__init__(OptimizerConfig(), max_steps=4)
-        self.layer = nn.Linear(2, 1)
+        self.net = nn.Linear(2, 1)
 
     def losses(self, batch, step):
-        return {"loss_of_batch": self.layer(batch).square().mean()}
+        return {"loss_of_batch": self.net(batch).square().mean()}
 
 
 def batch_or_death(step: int) -> torch.Tensor:
@@ -61,11 +61,11 @@ class Sick(Toy):
         self.whole_batch = WholeBatch(engine.accumulate)
 
     def losses(self, batch, step):
-        value = self.layer(batch).square().mean()
+        value = self.net(batch).square().mean()
         extra = value * 0
         if step == 2:
             # |x|^(1/2) at 0 has the value 0 and no finite gradient
-            weight = self.layer.weight
+            weight = self.net.weight
             extra = value * float("inf") if self.trouble == "loss" else (weight - weight.detach()).abs().sqrt().sum()
         return {"healthy": value, "sick": extra}
 
@@ -105,14 +105,14 @@ def test_a_resumed_run_shows_how_far_it_is(tmp_path, capsys):
 def test_averaged_weights_are_what_is_left(tmp_path):
     class Watched(Toy):
         def on_train_batch_end(self, *args):
-            self.seen = [*getattr(self, "seen", []), self.layer.weight.detach().clone()]
+            self.seen = [*getattr(self, "seen", []), self.net.weight.detach().clone()]
 
     module = Watched()
     train(module, tmp_path, EngineConfig(ema_decay=0.24))
     mean = module.seen[0]
     for decay, weight in zip((2 / 11, 0.24, 0.24), module.seen[1:], strict=True):
         mean = decay * mean + (1 - decay) * weight
-    torch.testing.assert_close(module.layer.weight.detach(), mean)
+    torch.testing.assert_close(module.net.weight.detach(), mean)
     assert not torch.equal(mean, module.seen[-1])
 
 
@@ -120,9 +120,9 @@ def test_a_run_that_was_killed_after_its_last_step_leaves_the_averaged_weights(t
     whole, again = Toy(), Toy()
     train(whole, tmp_path, EngineConfig(ema_decay=0.75))
     train(again, tmp_path, EngineConfig(ema_decay=0.75))
-    assert torch.equal(whole.layer.weight, again.layer.weight)
+    assert torch.equal(whole.net.weight, again.net.weight)
     kept = torch.load(tmp_path / "last.ckpt", weights_only=False)
-    assert kept["global_step"] == 4 and not torch.equal(kept["current_model_state"]["layer.weight"], again.layer.weight)
+    assert kept["global_step"] == 4 and not torch.equal(kept["current_model_state"]["net.weight"], again.net.weight)
 
 
 class Rated(Toy):
@@ -131,7 +131,7 @@ class Rated(Toy):
     def __init__(self, steps: int, first_step: int = 0, **options):
         TrainingModule.__init__(self, OptimizerConfig(0.5, warmup_steps=3, **options), steps, first_step=first_step)
         torch.manual_seed(3)
-        self.layer, self.rates, self.batches = nn.Linear(2, 1), [], []
+        self.net, self.rates, self.batches = nn.Linear(2, 1), [], []
 
     def losses(self, batch, step):
         self.rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
@@ -148,6 +148,23 @@ def test_the_constant_rate_warms_up_stays_and_falls_to_zero(tmp_path):
     assert cosine == pytest.approx([1.0, 0.51, 0.02])
 
 
+class TwoPhases(Rated):
+    """Four steps, then the rest, each under a schedule of its own."""
+
+    def phase(self, step):
+        return (0, 4) if step < 4 else (4, self.max_steps)
+
+
+@pytest.mark.parametrize("options", [{}, {"schedule": "constant", "decay_steps": 2}])
+def test_each_phase_has_the_rates_of_a_run_of_its_own(tmp_path, options):
+    runs = {"both": TwoPhases(10, **options), "first": Rated(4, **options), "second": Rated(6, **options)}
+    for name, module in runs.items():
+        (tmp_path / name).mkdir()
+        train(module, tmp_path / name)
+    assert runs["both"].rates == pytest.approx(runs["first"].rates + runs["second"].rates)
+    assert runs["both"].rates[4] < runs["both"].rates[5]  # warms up again
+
+
 def test_a_checkpoint_goes_on_in_another_folder_under_another_schedule(tmp_path):
     """The branch has the trunk's weights and the rates that it would have had from the start."""
     trunk, through, branch = (
@@ -162,8 +179,8 @@ def test_a_checkpoint_goes_on_in_another_folder_under_another_schedule(tmp_path)
     train(branch, tmp_path / "branch")
     train(through, tmp_path / "through")
     assert branch.rates == pytest.approx([0.5, 1 / 3, 1 / 6])
-    assert torch.equal(branch.layer.weight, through.layer.weight)
-    assert not torch.equal(branch.layer.weight, trunk.layer.weight)
+    assert torch.equal(branch.net.weight, through.net.weight)
+    assert not torch.equal(branch.net.weight, trunk.net.weight)
 
 
 def test_first_step_counts_batches_rates_and_lines_on(tmp_path):
@@ -191,7 +208,7 @@ def test_a_run_that_is_told_to_end_saves_the_step_that_it_is_in(tmp_path):
     assert ended.value.code == 143
     train(again, tmp_path, save_every=100)
     assert [step for step, _ in again.batches] == [3, 4, 5]
-    assert torch.equal(again.layer.weight, whole.layer.weight)
+    assert torch.equal(again.net.weight, whole.net.weight)
 
 
 def test_a_validation_is_no_time_of_the_training():
