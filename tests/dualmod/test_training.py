@@ -102,29 +102,6 @@ def test_a_resumed_run_shows_how_far_it_is(tmp_path, capsys):
     assert shown.startswith("toy: 100%") and "4/4" in shown and "v_num" not in shown
 
 
-def test_averaged_weights_are_what_is_left(tmp_path):
-    class Watched(Toy):
-        def on_train_batch_end(self, *args):
-            self.seen = [*getattr(self, "seen", []), self.layer.weight.detach().clone()]
-
-    module = Watched()
-    train(module, tmp_path, EngineConfig(ema_decay=0.24))
-    mean = module.seen[0]
-    for decay, weight in zip((2 / 11, 0.24, 0.24), module.seen[1:], strict=True):
-        mean = decay * mean + (1 - decay) * weight
-    torch.testing.assert_close(module.layer.weight.detach(), mean)
-    assert not torch.equal(mean, module.seen[-1])
-
-
-def test_a_run_that_was_killed_after_its_last_step_leaves_the_averaged_weights(tmp_path):
-    whole, again = Toy(), Toy()
-    train(whole, tmp_path, EngineConfig(ema_decay=0.75))
-    train(again, tmp_path, EngineConfig(ema_decay=0.75))
-    assert torch.equal(whole.layer.weight, again.layer.weight)
-    kept = torch.load(tmp_path / "last.ckpt", weights_only=False)
-    assert kept["global_step"] == 4 and not torch.equal(kept["current_model_state"]["layer.weight"], again.layer.weight)
-
-
 class Rated(Toy):
     """Keeps the learning rates of its steps, and its weights after each."""
 
@@ -137,6 +114,29 @@ class Rated(Toy):
         self.rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
         self.batches.append((step, float(batch[0, 0])))
         return super().losses(batch, step)
+
+
+def test_averaged_weights_are_what_is_left_and_the_start_is_soon_forgotten(tmp_path):
+    class Watched(Rated):
+        def on_train_batch_end(self, *args):
+            self.seen = [*getattr(self, "seen", []), self.layer.weight.detach().clone()]
+
+    module = Watched(4)
+    train(module, tmp_path, EngineConfig(ema_decay=0.28))
+    mean = module.seen[0]
+    for decay, weight in zip((2 / 11, 3 / 12, 0.28), module.seen[1:], strict=True):
+        mean = decay * mean + (1 - decay) * weight
+    torch.testing.assert_close(module.layer.weight.detach(), mean)
+    assert not torch.equal(mean, module.seen[-1])
+
+
+def test_a_run_that_was_killed_after_its_last_step_leaves_the_averaged_weights(tmp_path):
+    whole, again = Toy(), Toy()
+    train(whole, tmp_path, EngineConfig(ema_decay=0.75))
+    train(again, tmp_path, EngineConfig(ema_decay=0.75))
+    assert torch.equal(whole.layer.weight, again.layer.weight)
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=False)
+    assert kept["global_step"] == 4 and not torch.equal(kept["current_model_state"]["layer.weight"], again.layer.weight)
 
 
 def test_the_constant_rate_warms_up_stays_and_falls_to_zero(tmp_path):
@@ -157,13 +157,14 @@ def test_a_checkpoint_goes_on_in_another_folder_under_another_schedule(tmp_path)
     )
     for name in ("trunk", "through", "branch"):
         (tmp_path / name).mkdir()
-    train(trunk, tmp_path / "trunk")
+    train(trunk, tmp_path / "trunk", save_every=100)
     shutil.copy(tmp_path / "trunk" / "last.ckpt", tmp_path / "branch")
     train(branch, tmp_path / "branch")
     train(through, tmp_path / "through")
     assert branch.rates == pytest.approx([0.5, 1 / 3, 1 / 6])
     assert torch.equal(branch.layer.weight, through.layer.weight)
     assert not torch.equal(branch.layer.weight, trunk.layer.weight)
+    assert (tmp_path / "trunk" / "last.ckpt").exists()
 
 
 def test_first_step_counts_batches_rates_and_lines_on(tmp_path):
@@ -194,17 +195,16 @@ def test_a_run_that_is_told_to_end_saves_the_step_that_it_is_in(tmp_path):
     assert torch.equal(again.layer.weight, whole.layer.weight)
 
 
-def test_a_validation_is_no_time_of_the_training():
+def test_a_validation_is_no_time_of_the_training(monkeypatch):
+    now = iter([1.0, 3.0, 6.0, 10.0, 10.0])
+    monkeypatch.setattr("dualmod.training_log.time.perf_counter", lambda: next(now))
     timer = WaitTimer()
-    timer.start("train_dataloader_next")
     timer.step_ended()
     timer.start("train_dataloader_next")
-    time.sleep(0.05)
     timer.stop("train_dataloader_next")
-    time.sleep(0.2)
-    assert timer.share < 0.5
-    timer.leave_out(0.2)
-    assert timer.share > 0.9
+    assert timer.share == pytest.approx(3 / 9)
+    timer.leave_out(4)
+    assert timer.share == pytest.approx(3 / 5)
 
 
 @pytest.mark.parametrize("slow", ["data", "network"])
