@@ -124,63 +124,7 @@ def test_a_run_that_was_killed_after_its_last_step_leaves_the_averaged_weights(t
     kept = torch.load(tmp_path / "last.ckpt", weights_only=False)
     assert kept["global_step"] == 4 and not torch.equal(kept["current_model_state"]["net.weight"], again.net.weight)
 
-
-class Rated(Toy):
-    """Keeps the learning rates of its steps, and its weights after each."""
-
-    def __init__(self, steps: int, first_step: int = 0, **options):
-        TrainingModule.__init__(self, OptimizerConfig(0.5, warmup_steps=3, **options), steps, first_step=first_step)
-        torch.manual_seed(3)
-        self.net, self.rates, self.batches = nn.Linear(2, 1), [], []
-
-    def losses(self, batch, step):
-        self.rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
-        self.batches.append((step, float(batch[0, 0])))
-        return super().losses(batch, step)
-
-
-def test_the_constant_rate_warms_up_stays_and_falls_to_zero(tmp_path):
-    module = Rated(10, schedule="constant", decay_steps=4)
-    train(module, tmp_path)
-    wanted = [0.125, 0.25, 0.375, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125]
-    assert module.rates == pytest.approx(wanted)
-    cosine = [OptimizerConfig(1.0, warmup_steps=0).rate(step, 10) for step in (0, 5, 10)]
-    assert cosine == pytest.approx([1.0, 0.51, 0.02])
-
-
-class TwoPhases(Rated):
-    """Four steps, then the rest, each under a schedule of its own."""
-
-    def phase(self, step):
-        return (0, 4) if step < 4 else (4, self.max_steps)
-
-
-@pytest.mark.parametrize("options", [{}, {"schedule": "constant", "decay_steps": 2}])
-def test_each_phase_has_the_rates_of_a_run_of_its_own(tmp_path, options):
-    runs = {"both": TwoPhases(10, **options), "first": Rated(4, **options), "second": Rated(6, **options)}
-    for name, module in runs.items():
-        (tmp_path / name).mkdir()
-        train(module, tmp_path / name)
-    assert runs["both"].rates == pytest.approx(runs["first"].rates + runs["second"].rates)
-    assert runs["both"].rates[4] < runs["both"].rates[5]  # warms up again
-
-
-def test_a_checkpoint_goes_on_in_another_folder_under_another_schedule(tmp_path):
-    """The branch has the trunk's weights and the rates that it would have had from the start."""
-    trunk, through, branch = (
-        Rated(6, schedule="constant"),
-        Rated(9, schedule="constant", decay_steps=3),
-        Rated(9, schedule="constant", decay_steps=3),
-    )
-    for name in ("trunk", "through", "branch"):
-        (tmp_path / name).mkdir()
-    train(trunk, tmp_path / "trunk")
-    shutil.copy(tmp_path / "trunk" / "last.ckpt", tmp_path / "branch")
-    train(branch, tmp_path / "branch")
-    train(through, tmp_path / "through")
-    assert branch.rates == pytest.approx([0.5, 1 / 3, 1 / 6])
-    assert torch.equal(branch.net.weight, through.net.weight)
-    assert not torch.equal(branch.net.weight, trunk.net.weight)
+    assert (tmp_path / "trunk" / "last.ckpt").exists()
 
 
 def test_first_step_counts_batches_rates_and_lines_on(tmp_path):
@@ -211,17 +155,16 @@ def test_a_run_that_is_told_to_end_saves_the_step_that_it_is_in(tmp_path):
     assert torch.equal(again.net.weight, whole.net.weight)
 
 
-def test_a_validation_is_no_time_of_the_training():
+def test_a_validation_is_no_time_of_the_training(monkeypatch):
+    now = iter([1.0, 3.0, 6.0, 10.0, 10.0])
+    monkeypatch.setattr("dualmod.training_log.time.perf_counter", lambda: next(now))
     timer = WaitTimer()
-    timer.start("train_dataloader_next")
     timer.step_ended()
     timer.start("train_dataloader_next")
-    time.sleep(0.05)
     timer.stop("train_dataloader_next")
-    time.sleep(0.2)
-    assert timer.share < 0.5
-    timer.leave_out(0.2)
-    assert timer.share > 0.9
+    assert timer.share == pytest.approx(3 / 9)
+    timer.leave_out(4)
+    assert timer.share == pytest.approx(3 / 5)
 
 
 @pytest.mark.parametrize("slow", ["data", "network"])
