@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dualmod.network.backbone import backbone_stages
+from dualmod.network.fast_depthwise import use_fast_depthwise
 from dualmod.network.model import IMAGE_MEAN, IMAGE_STD
 from synth.config import check, option
 
@@ -76,6 +77,7 @@ class LocalizerNet(nn.Module):
             channels[-1] = self._trim(config.trimmed_blocks)
         self.laterals = nn.ModuleList(_conv(c, config.width, 1) for c in channels[FINEST_STAGE:])
         self.smooth = nn.Sequential(*_separable(config.width), *_separable(config.width))
+        use_fast_depthwise(self.smooth)
         self.head = nn.Conv2d(config.width, sum(CHANNELS.values()), 1)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         nn.init.constant_(self.head.bias[:1], PRIOR_LOGIT)  # type: ignore[index]
