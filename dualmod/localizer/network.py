@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from dualmod.network.backbone import backbone_stages
 from dualmod.network.fast_depthwise import use_fast_depthwise
+from dualmod.network.fast_norm import use_fast_norm
 from dualmod.network.model import IMAGE_MEAN, IMAGE_STD
 from synth.config import check, option
 
@@ -86,6 +87,7 @@ class LocalizerNet(nn.Module):
         for stage in self.stages[: config.frozen_stages]:
             stage.requires_grad_(False)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_fast_norm(self)
 
     def train(self, mode: bool = True) -> "LocalizerNet":
         """Training mode for all but the frozen stages, whose normalisation statistics stay."""

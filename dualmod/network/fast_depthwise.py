@@ -13,7 +13,8 @@ from timm.layers.padding import pad_same
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
-from torch.utils import _python_dispatch
+
+from dualmod.network.loops import as_array, loops_allowed
 
 LEAST_SIZE = 5
 """Side of the smallest kernel whose gradient is slow in oneDNN."""
@@ -70,22 +71,7 @@ def _is_slow(layer: nn.Module) -> bool:
 
 
 def _is_fast(x: Tensor, weight: Tensor) -> bool:
-    """Whether the loop can compute the weight's gradient, and nothing looks on that has to see torch's operation."""
-    return (
-        not torch.compiler.is_compiling()
-        and torch.is_grad_enabled()
-        and weight.requires_grad
-        and type(x) is Tensor
-        and type(weight) is nn.Parameter
-        and x.device.type == weight.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and x.is_contiguous(memory_format=torch.channels_last)
-        and torch.get_num_threads() <= MOST_THREADS
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined]
-        and not torch._C._are_functorch_transforms_active()
-        and not _python_dispatch.is_in_torch_dispatch_mode()
-    )
+    return torch.is_grad_enabled() and weight.requires_grad and loops_allowed(x, weight, MOST_THREADS)
 
 
 class _Depthwise(torch.autograd.Function):
@@ -117,11 +103,5 @@ def _weight_gradient(
 ) -> Tensor:
     from dualmod.network.depthwise_kernel import weight_gradient  # numba takes a while to import: only to train
 
-    # padding a map of one place loses its layout
-    maps, of_output = (_channels_last(tensor).detach().permute(0, 2, 3, 1).numpy() for tensor in (x, gradient))
     size = (weight.shape[2], weight.shape[3])
-    return torch.from_numpy(weight_gradient(maps, of_output, size, stride=stride, padding=padding))
-
-
-def _channels_last(maps: Tensor) -> Tensor:
-    return maps.contiguous(memory_format=torch.channels_last)
+    return torch.from_numpy(weight_gradient(as_array(x), as_array(gradient), size, stride=stride, padding=padding))
