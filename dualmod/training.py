@@ -16,12 +16,13 @@ from typing import Any
 import cv2
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset
 
+from dualmod.averaged_weights import WeightAveraging
 from dualmod.kept_memory import keep_freed_memory
 from dualmod.ranks import Ranks
 from dualmod.training_log import JsonLines, Progress, WaitTimer, ends_step
@@ -206,7 +207,7 @@ def _callbacks(
     saver = _Saver(
         dirpath=out, filename="last", every_n_train_steps=save_every, save_top_k=1, enable_version_counter=False
     )
-    averaging = [EMAWeightAveraging(decay=engine.ema_decay)] if engine.ema_decay else []
+    averaging = [WeightAveraging(engine.ema_decay)] if engine.ema_decay else []
     return [
         _AfterStep(),
         saver,
