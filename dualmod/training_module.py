@@ -216,4 +216,4 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
     def configure_optimizers(self) -> Any:
         config = self.optimizer_config
         trained = [p for p in self.parameters() if p.requires_grad]
-        return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
