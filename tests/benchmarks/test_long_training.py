@@ -123,6 +123,8 @@ def test_trunk_branch_and_trunk_again(places, monkeypatch, capsys):
         options = ["data=" + str(places.out / "renders"), f"out={places.out}/straight_{folder}", *more]
         straight = pretrain(compose_config("pretrain", PretrainConfig, [*overrides(SETTINGS["pretrain"]), *options]))
         assert equal(straight, places.folder / folder / "model.safetensors")
+    for folder, steps in (("trunk_00000036", {9}), ("decayed_00000024", {8})):  # what came before is not done twice
+        assert {row["step"] for row in read_rows(places.folder / folder / "metrics.jsonl")} == steps
     assert not equal(places.latest, places.decayed)
     assert (places.folder / "validation" / "manifest.json").exists()
     monkeypatch.setattr(sys.modules[__name__], "STAGES", {})  # nothing is left to do
