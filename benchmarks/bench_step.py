@@ -10,18 +10,21 @@ Options are those of ``pretrain``, such as ``network.image_size=128 batch_size=3
 """
 
 import itertools
+import math
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from bench_methods import counter, hands
 from rich.console import Console
 from rich.table import Table
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from dualmod.averaged_weights import average_into
+from dualmod.data.batch import HandBatch
 from dualmod.kept_memory import keep_freed_memory
 from dualmod.network import fast_depthwise, fast_norm
 from dualmod.network.model import DualModalityNet
@@ -48,8 +51,7 @@ class Stepper:
         self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4, weight_decay=0.01, fused=fast)
         self.tensors = [tensor.detach() for tensor in (*self.net.parameters(), *self.net.buffers())]
         self.averages = [tensor.clone() for tensor in self.tensors]
-        side = self.net.config.image_size
-        self.views = hands(config.batch_size, side), hands(config.batch_size, side)
+        self.views = [random_hands(config.batch_size, self.net.config.image_size) for _ in range(2)]
         self.average = average_into if fast else average_one_by_one
 
     def loss(self) -> torch.Tensor:
@@ -71,6 +73,11 @@ class Stepper:
             self.average(self.averages, self.tensors, 0.999)
 
 
+def random_hands(count: int, side: int) -> HandBatch:
+    images = torch.rand(count, 3, side, side), torch.rand(count, 1, side, side), torch.ones(count, 1, side, side)
+    return HandBatch(*images, torch.rand(count, 21, 2), torch.randn(count, 21), torch.ones(count, 21))
+
+
 def plain_layers(net: nn.Module) -> None:
     """Give the layers back torch's own classes."""
     plain = {fast: slow for slow, fast in FAST.items()}
@@ -87,10 +94,18 @@ def average_one_by_one(averages: list[torch.Tensor], current: list[torch.Tensor]
 
 def matrix_operations(stepper: Stepper) -> int:
     """Operations of convolutions and linear layers in a step; frozen stages have no backward pass."""
-    with counter() as counted:
+    own = {torch.ops.aten.convolution_backward: convolution_backward}
+    with FlopCounterMode(display=False, custom_mapping=own) as counted:
         stepper.loss().backward()
     stepper.optimizer.zero_grad()
     return counted.get_total_flops()
+
+
+def convolution_backward(grad_out: tuple, image: tuple, weight: tuple, *args: Any, **kwargs: Any) -> int:
+    """Operations of a convolution's backward pass; torch's own count takes no notice of groups."""
+    transposed, wanted = args[4], args[7]
+    places = math.prod((image if transposed else grad_out)[2:])
+    return 2 * image[0] * places * math.prod(weight) * (bool(wanted[0]) + bool(wanted[1]))
 
 
 def gemm_speed() -> float:

@@ -27,7 +27,7 @@ class FastDepthwise(nn.Conv2d):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if _is_fast(input, weight):
-            return _Depthwise.apply(input, weight, bias, self.stride, self.padding)
+            return _Depthwise.apply(input, weight, self.stride, self.padding)
         return super()._conv_forward(input, weight, bias)
 
 
@@ -37,7 +37,7 @@ class FastDepthwiseSame(Conv2dSame):
     def forward(self, x: Tensor) -> Tensor:
         if _is_fast(x, self.weight):  # type: ignore[arg-type]
             padded = pad_same(x, self.kernel_size, self.stride)  # type: ignore[arg-type]
-            return _Depthwise.apply(padded, self.weight, self.bias, self.stride, (0, 0))
+            return _Depthwise.apply(padded, self.weight, self.stride, (0, 0))
         return super().forward(x)
 
 
@@ -64,6 +64,7 @@ def _is_slow(layer: nn.Module) -> bool:
         layer.groups == layer.in_channels == layer.out_channels
         and layer.groups > 1
         and max(layer.kernel_size) >= LEAST_SIZE
+        and layer.bias is None
         and layer.dilation == (1, 1)
         and layer.padding_mode == "zeros"
         and not isinstance(layer.padding, str)
@@ -78,24 +79,22 @@ class _Depthwise(torch.autograd.Function):
     """torch's convolution, with the weight's gradient from ``depthwise_kernel``."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, int], padding: tuple[int, int]
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.padding = stride, padding
-        return functional.conv2d(x, weight, bias, stride, padding, groups=len(weight))
+        return functional.conv2d(x, weight, None, stride, padding, groups=len(weight))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        wants_x, wants_weight, wants_bias = ctx.needs_input_grad[:3]
-        of_x, _, of_bias = torch.ops.aten.convolution_backward(
-            gradient, x, weight, [len(weight)], ctx.stride, ctx.padding, (1, 1), False, (0, 0), len(weight),
-            (wants_x, False, wants_bias),
+        wants_x, wants_weight = ctx.needs_input_grad[:2]
+        of_x, _, _ = torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, ctx.stride, ctx.padding, (1, 1), False, (0, 0), len(weight),
+            (wants_x, False, False),
         )  # fmt: skip
         of_weight = _weight_gradient(x, gradient, weight, ctx.stride, ctx.padding) if wants_weight else None
-        return of_x, of_weight, of_bias, None, None
+        return of_x, of_weight, None, None
 
 
 def _weight_gradient(

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils import _python_dispatch
 
 
@@ -19,7 +19,6 @@ def loops_allowed(x: Tensor, weight: Tensor, most_threads: int) -> bool:
     return (
         not torch.compiler.is_compiling()
         and type(x) is Tensor
-        and type(weight) is nn.Parameter
         and x.device.type == weight.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and x.is_contiguous(memory_format=torch.channels_last)

@@ -28,7 +28,7 @@ def image(*shape: int) -> Tensor:
 
 def layers(kind: type[nn.Conv2d], channels: int, **options) -> tuple[nn.Conv2d, nn.Conv2d]:
     """torch's layer and its fast copy, whatever the kernel's size."""
-    slow = kind(channels, channels, groups=channels, **options).to(memory_format=torch.channels_last)  # type: ignore
+    slow = kind(channels, channels, groups=channels, bias=False, **options).to(memory_format=torch.channels_last)  # type: ignore
     fast = copy.deepcopy(slow)
     fast.__class__ = FAST[kind]
     return slow, fast
@@ -62,7 +62,7 @@ def _seeded():
 def test_values_and_gradients_are_those_of_torch_and_of_float64(kind, stride, kernel, size):
     sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     padding = {} if kind is Conv2dSame else {"padding": (sides[0] // 2, sides[1] // 2)}
-    slow, fast = layers(kind, 6, kernel_size=kernel, stride=stride, bias=kernel == 5, **padding)
+    slow, fast = layers(kind, 6, kernel_size=kernel, stride=stride, **padding)
     x = image(3, 6, *size)
     weights = torch.randn_like(slow(x))
     assert is_fast(fast(x)) and not is_fast(slow(x))
@@ -73,7 +73,7 @@ def test_values_and_gradients_are_those_of_torch_and_of_float64(kind, stride, ke
 
 
 def test_only_the_input_or_only_the_weight():
-    slow, fast = layers(nn.Conv2d, 8, kernel_size=5, padding=2, bias=False)
+    slow, fast = layers(nn.Conv2d, 8, kernel_size=5, padding=2)
     x = image(2, 8, 6, 6)
     _, of_x, of_weight = gradients(slow, x, torch.ones(2, 8, 6, 6))
     y = fast(x.detach())
@@ -101,7 +101,7 @@ def test_inputs_and_gradients_in_any_layout(make):
 
 
 def test_what_is_not_finite_stays_so():
-    _, fast = layers(nn.Conv2d, 2, kernel_size=5, padding=2, bias=False)
+    _, fast = layers(nn.Conv2d, 2, kernel_size=5, padding=2)
     x = image(1, 2, 6, 6)
     weights = torch.ones(1, 2, 6, 6)
     weights[0, 1, 3, 3] = float("nan")
@@ -141,10 +141,11 @@ def test_the_large_depthwise_kernels_of_a_backbone_and_nothing_else(name, count)
         {"kernel_size": 5, "padding": 4, "groups": 8, "dilation": 2},
         {"kernel_size": 5, "padding": "same", "groups": 8},
         {"kernel_size": 5, "padding": 2, "groups": 8, "padding_mode": "reflect"},
+        {"kernel_size": 5, "padding": 2, "groups": 8, "bias": True},
     ],
 )
 def test_other_convolutions_stay_as_they_are(options):
-    assert use_fast_depthwise(nn.Conv2d(8, 8, **options)) == 0
+    assert use_fast_depthwise(nn.Conv2d(8, 8, **{"bias": False, **options})) == 0
 
 
 def test_copies_and_pickles_are_fast_too():

@@ -173,9 +173,14 @@ def test_copies_and_pickles_are_fast_too():
     assert is_fast(copy.deepcopy(fast), x) and is_fast(torch.load(saved, weights_only=False), x)
 
 
+class Watched(Tensor):
+    """A tensor of another library, which has to see what is done with it."""
+
+
 def test_torch_computes_what_the_loops_cannot_and_what_others_look_at():
     fast, x = fast_copy(layer(nn.ReLU6, 4)), image(2, 4, 5, 5)
     assert not is_fast(copy.deepcopy(fast).double(), x.double()) and not is_fast(fast, x.detach().contiguous())
+    assert not is_fast(fast, x.as_subclass(Watched))
     assert is_fast(fast.eval().requires_grad_(False), x)  # a frozen layer of a training
     fast.train().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
