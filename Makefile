@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEMO := runs/demo
+# Renders and checkpoints of the long training, 8 GB: outside of the checkout, so that a fresh one goes on with them.
+LONG_RUN ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/handbridge/long
 # Each process of the tests takes up to 2 GB.
 TEST_PROCESSES ?= 4
 
@@ -46,7 +48,7 @@ bench: setup ## speed of the renderer and of generation on this machine
 	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done
 
 long-training: setup ## start the long training in the background, or say how far it is; returns at once
-	@$(BIN)/python -m benchmarks.long.train
+	@$(BIN)/python -m benchmarks.long.train --out $(LONG_RUN)
 
 clean: ## remove .venv, caches and built packages; runs stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

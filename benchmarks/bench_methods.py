@@ -25,6 +25,8 @@ from dualmod.pretrain import PretrainConfig
 from synth.config import compose_config
 
 BATCH = 4
+STEP_SAMPLES = 32
+"""Samples of a supervised step, which those of a step of the first phase are weighed against."""
 METHODS = sorted(p.stem for p in (Path(configs.__file__).parent / "pretrain" / "method").glob("*.yaml"))
 
 
@@ -62,10 +64,9 @@ def counted(net: DualModalityNet, method: PretrainMethod) -> float:
         torch.stack([*objective(net, batch, method, *heads).values()]).sum().backward()
     total = (1 - share) * supervised.get_total_flops()
     if share > 0:
-        count = sum(method.phase.rows(BATCH))
         with counter() as contrast:
-            contrast_objective(net, views(count, side), views(count, side), method.phase)["contrast_views"].backward()
-        total += share * contrast.get_total_flops()
+            contrast_objective(net, views(BATCH, side), views(BATCH, side), method.phase)["contrast_views"].backward()
+        total += share * contrast.get_total_flops() * method.phase.batch_size / STEP_SAMPLES
     return total
 
 

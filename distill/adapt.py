@@ -7,7 +7,6 @@ import functools
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -71,13 +70,11 @@ def adapt(config: AdaptConfig) -> Path:
     if model_file.exists():
         return _finished(model_file)
     started = time.perf_counter()
-    augment = replace(config.augment, crop_px=net.config.image_size)
+    augment = config.augment.for_network(net.config.image_size, net.config.crop_margin)
     targets, alarms = None, None
     if views is not None:
         located = locate_hands(Predictor(net, device), photos.images)
-        batches = functools.partial(
-            TargetBatches, photos, located, augment, crop_margin=net.config.crop_margin, balance=config.target_balance
-        )
+        batches = functools.partial(TargetBatches, photos, located, augment, balance=config.target_balance)
         targets = batches(batch_size=config.target_batch_size, seed=config.seed, views=views)
         if config.alarm.on:
             watched = batches(batch_size=config.alarm.photos, seed=config.seed + 2, views=ViewsConfig(num_views=1))

@@ -113,11 +113,11 @@ def measure(net: DualModalityNet, labelled: LabelledImages, config: LabelPrecisi
     before_after = neighbours([labelled.folder / file for file in labelled.files])
     photos = TargetPhotos(images, np.zeros(len(images), int), before_after)
     is_video = bool((before_after >= 0).all(1).any())
-    augment = AugmentConfig(crop_px=net.config.image_size)
+    augment = AugmentConfig(crop_px=net.config.image_size, crop_margin=net.config.crop_margin)
     views = ViewsConfig(num_views=config.num_views, frames=is_video)
     batches = TargetBatches(
         photos, located, augment,
-        crop_margin=net.config.crop_margin, batch_size=config.batch_size, seed=config.seed, views=views,
+        batch_size=config.batch_size, seed=config.seed, views=views,
     )  # fmt: skip
     parts: list[Measured] = []
     for start in range(0, len(images), config.batch_size):

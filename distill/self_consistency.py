@@ -4,7 +4,7 @@ Beside held-out renders it is all that a choice between networks may rest on: no
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -68,13 +68,13 @@ def self_consistency(config: ConsistencyConfig) -> Path:
     rng = np.random.default_rng([config.seed, 0, 3])
     photos = photos.rows(photos.draw(config.photos, SET, rng))
     located = locate_hands(Predictor(net, choose_device(config.device)), photos.images)
-    augment = replace(AugmentConfig(), crop_px=net.config.image_size)
-    margin, views = net.config.crop_margin, ViewsConfig(num_views=1)
-    batches = TargetBatches(
-        photos, located, augment, crop_margin=margin, batch_size=len(photos), seed=config.seed, views=views
-    )
+    augment = AugmentConfig(crop_px=net.config.image_size, crop_margin=net.config.crop_margin)
+    views = ViewsConfig(num_views=1)
+    batches = TargetBatches(photos, located, augment, batch_size=len(photos), seed=config.seed, views=views)
     batch, _ = batches.of_photos(np.arange(len(photos)), 0, rng)
-    renders = next(held_out_batches(hands, crop_px=augment.crop_px, batch_size=config.photos, margin=margin))
+    renders = next(
+        held_out_batches(hands, crop_px=augment.crop_px, batch_size=config.photos, margin=augment.crop_margin)
+    )
     readings = Watch(net, batch, renders.rgb.to(next(net.parameters()).device)).start
     with written_atomically(out / CONSISTENCY_FILE) as partial:
         partial.write_text(json.dumps({"criterion": criterion(readings), **asdict(readings)}, indent=2))

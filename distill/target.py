@@ -95,7 +95,6 @@ class TargetBatches:
         hands: LocatedHands,
         augment: AugmentConfig,
         *,
-        crop_margin: float,
         batch_size: int,
         seed: int,
         views: ViewsConfig | None = None,
@@ -106,13 +105,11 @@ class TargetBatches:
             photos: The photographs.
             hands: Where each one's hand is.
             augment: Geometry and texture of the strong view.
-            crop_margin: That of the network; the weak views are its crops at test, varied a little.
             batch_size: Photos in a batch.
             seed: Seed of choice and views.
             views: What a batch holds beside the weak and the strong view.
             balance: ``photo`` or ``set``: what is drawn equally often.
         """
-        self.crop_margin = crop_margin
         self.photos, self.hands, self.augment = photos, hands, augment
         self.batch_size, self.seed, self.balance = batch_size, seed, balance
         self.views = views or ViewsConfig()
@@ -158,7 +155,7 @@ class TargetBatches:
         side = self.augment.crop_px
         weak_side = self._near_test_side(box, WEAK_ZOOM, rng)
         A_weak_image = _jittered_crop(box, weak_side, 0.03, 0.0, side, rng)
-        strong_side = crop_side_px(box, rng.uniform(self.augment.min_margin, self.augment.max_margin))
+        strong_side = crop_side_px(box, self.augment.margin(rng))
         turn = self.augment.rotation_rad * rng.standard_normal()
         A_strong_image = _jittered_crop(box, strong_side, self.augment.centre_jitter, turn, side, rng)
         focal = ASSUMED_FOCAL * max(image.shape[:2]) / weak_side
@@ -168,7 +165,7 @@ class TargetBatches:
 
     def _near_test_side(self, box: np.ndarray, zoom: float, rng: np.random.Generator) -> float:
         """Side of a crop that is up to ``zoom`` smaller or larger than that at test, in pixels."""
-        return crop_side_px(box, self.crop_margin * rng.uniform(1 - zoom, 1 + zoom))
+        return crop_side_px(box, self.augment.crop_margin * rng.uniform(1 - zoom, 1 + zoom))
 
     def _further_views(self, chosen: np.ndarray, A_weak_image: tuple, rng: np.random.Generator) -> dict[str, Tensor]:
         side, count = self.augment.crop_px, self.views.num_views

@@ -7,7 +7,7 @@ This is the one stage that learns from labels of photographs. Its networks measu
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,8 @@ def _photos_of_folds(
 ) -> list[LabelledBatches]:
     """For each fold the batches of all photos outside of it; ``start`` says which hand it is where no label does."""
     is_left = [left_hands(s, start.predict(s.images, s.boxes_px).right_probability) for s in sets]
-    augment = replace(config.augment, crop_px=start.net.config.image_size)
+    network = start.net.config
+    augment = config.augment.for_network(network.image_size, network.crop_margin)
     options = {"batch_size": config.target_batch_size, "seed": config.seed}
     return [
         LabelledBatches(sets, [np.flatnonzero(fold != k) for fold in folds], is_left, augment, **options)

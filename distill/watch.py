@@ -16,7 +16,7 @@ from distill.weak_views import view_poses
 from dualmod.network.model import DualModalityNet
 from dualmod.network.modes import evaluating
 from dualmod.prediction import Prediction
-from dualmod.predictor import right_probability
+from dualmod.predictor import look
 from synth.conventions import BONES
 
 SURE_QUANTILE = 0.02
@@ -73,11 +73,12 @@ class Watch:
         """Readings of a network, and of its teacher where there is one; both are left as they were."""
         photos = self.photos.to(next(net.parameters()).device)
         with evaluating(net):
-            seen, flipped = net(photos.weak), net(photos.weak.flip(-1))
+            prediction, right = look(net, photos.weak)
+            seen = prediction(torch.zeros_like(right, dtype=torch.bool))
             views = view_poses(net, photos, seen, mirrored=False)
             taught = teacher(photos.weak).joints_uv if teacher is not None else seen.joints_uv
         # photos are mirrored as the start network saw them: back to how they are
-        right = torch.where(photos.right < 0.5, 1 - right_probability(seen, flipped), right_probability(seen, flipped))
+        right = torch.where(photos.right < 0.5, 1 - right, right)
         bones = bone_lengths(seen, photos.focal)
         doubt = hand_doubt(seen.confidence)
         return Readings(

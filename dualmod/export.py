@@ -152,6 +152,7 @@ def _notes(config: ExportModelConfig, graph: RgbGraph | RgbdGraph, checkpoint: P
         "reference_bone": [JOINT_NAMES[end] for end in REFERENCE_BONE],
         "image_size": graph.net.config.image_size,
         "crop_margin": graph.net.config.crop_margin,
+        "sides": graph.net.config.sides,
         "closeness_range": CLOSENESS_RANGE,
         "inputs": list(graph.INPUTS),
         "precision": config.precision,

@@ -10,7 +10,6 @@ from torch.nn import functional
 from dualmod.data.augment import plain_crops
 from dualmod.data.batch import CLOSENESS_RANGE, HandBatch
 from dualmod.data.hands import Hands
-from dualmod.data.synthetic import TEST_MARGIN
 from dualmod.network.model import DualModalityNet
 from dualmod.prediction import Prediction
 
@@ -32,7 +31,7 @@ def held_out_error(net: DualModalityNet, hands: Hands, *, batch_size: int = 64) 
     rows: list[Tensor] = []
     for start in range(0, len(hands.held_out), batch_size):
         labelled = hands.rows(hands.held_out[start : start + batch_size].tolist())
-        batch = plain_crops(labelled, net.config.image_size, TEST_MARGIN).to(device)
+        batch = plain_crops(labelled, net.config.image_size, net.config.crop_margin).to(device)
         bone_mm = torch.tensor([1000 * hand.bone_m for hand in labelled], device=device)
         rows.append(torch.stack([*_errors(net, batch, bone_mm)], 1))
     names = ("error_box", "pck_box@0.1", "pck_box@0.2", "depth_bones", "mask_iou", "closeness", "right")

@@ -1,12 +1,12 @@
 """From photographs and hand boxes to hands: crop, find out which hand it is, predict, and map back to the photo."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,7 +30,8 @@ class HandEstimates:
         joints_depth: Depth behind the root joint in lengths of the reference bone.
         confidence: In (0, 1], from the spread of each joint's heatmap.
         right_probability: Probability that the photo shows a right hand (``right_probability``).
-        mirrored: Whether the hand was taken for a left one, by label or by prediction.
+        mirrored: Whether the hand was taken for a left one, by label or by prediction; a network of right hands saw it
+            mirrored.
         crops: What the network saw, mirrored back.
         masks: Probability of hand at map resolution.
         depths: Closeness maps at map resolution.
@@ -117,20 +118,18 @@ class Predictor:
         crops = np.stack([crop_image(i, m, side) for i, m in zip(images, matrices, strict=True)])
         crop_sides_px = side / np.sqrt(np.linalg.det(matrices[:, :, :2]))
         rgb = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2).float() / 255
-        plain, flipped = self.net(rgb), self.net(rgb.flip(-1))
-        right = right_probability(plain, flipped)
-        mirrored = right < 0.5
+        prediction, right = look(self.net, rgb)
+        left = right < 0.5
         for row, hand in enumerate(handedness):
             if hand in (LEFT, RIGHT):
-                mirrored[row] = hand == LEFT
-        chosen = choose(plain, flipped, mirrored)
-        return _estimates(chosen, right, mirrored, crops, matrices, crop_sides_px)
+                left[row] = hand == LEFT
+        return _estimates(prediction(left), right, left, crops, matrices, crop_sides_px)
 
     @torch.no_grad()
     def attention(self, crops: UInt8[np.ndarray, "hands side side 3"], mirrored: np.ndarray) -> np.ndarray:
         """Attention of the second pass on crops of ``HandEstimates``, mean over the stages, [hands, side, side]."""
         rgb = torch.from_numpy(crops).to(self.device).permute(0, 3, 1, 2).float() / 255
-        flip = torch.from_numpy(np.asarray(mirrored, bool)).to(self.device)
+        flip = torch.from_numpy(np.asarray(mirrored, bool) & (self.net.config.sides == "right")).to(self.device)
         rgb = torch.where(flip[:, None, None, None], rgb.flip(-1), rgb)
         _, _, attention = self.net.second_pass(rgb, self.net(rgb))
         side = rgb.shape[-1]
@@ -148,8 +147,31 @@ def check_crop_margin(crop_margin: float) -> None:
     check(crop_margin == 0 or 0.5 <= crop_margin <= 10, "crop_margin", crop_margin, "0.5 to 10, or left out")
 
 
+def look(
+    net: DualModalityNet, rgb: Float[Tensor, "batch 3 side side"]
+) -> tuple[Callable[[Bool[Tensor, "batch"]], Prediction], Float[Tensor, "batch"]]:
+    """What a network makes of crops, whichever sides it sees.
+
+    A network of right hands looks at each crop and at its mirror image. One of both sides looks once, and its pose does
+    not depend on which hand it is.
+
+    Args:
+        net: The network in evaluation mode.
+        rgb: sRGB in [0, 1].
+
+    Returns:
+        The predictions in the crops' own frame, given which of them show a left hand; and the probability that each
+        shows a right one.
+    """
+    plain = net(rgb)
+    if net.config.sides == "both":
+        return lambda left: plain, torch.sigmoid(plain.handedness_logit)
+    flipped = net(rgb.flip(-1))
+    return lambda left: choose(plain, mirrored_back(flipped), left), right_probability(plain, flipped)
+
+
 def right_probability(plain: Prediction, flipped: Prediction) -> Float[Tensor, "batch"]:
-    """Probability of a right hand from the predictions of an image and of its mirror image.
+    """Probability of a right hand from the predictions of an image and of its mirror image by a network of right hands.
 
     Two voices of equal weight, in log-odds: the handedness output, and how much surer the pose is of the image than of
     its mirror image. On held-out renders each alone is right in 81 of 100 hands, both together in 83.
@@ -159,8 +181,15 @@ def right_probability(plain: Prediction, flipped: Prediction) -> Float[Tensor, "
     return torch.sigmoid(output + pose)
 
 
+def mirrored_back(prediction: Prediction) -> Prediction:
+    """The prediction of a mirror image in the frame of the image; handedness and embedding stay those of the former."""
+    maps = {name: getattr(prediction, name).flip(-1) for name in ("heatmap_logits", "mask_logits", "depth")}
+    uv = prediction.joints_uv
+    return replace(prediction, joints_uv=torch.stack([1 - uv[..., 0], uv[..., 1]], -1), **maps)
+
+
 def choose(plain: Prediction, flipped: Prediction, mirrored: Tensor) -> Prediction:
-    """For each row the prediction of the image or, where ``mirrored``, that of its mirror image (still mirrored)."""
+    """For each row the prediction of the image or, where ``mirrored``, the other one."""
 
     def pick(a: Tensor, b: Tensor) -> Tensor:
         return torch.where(mirrored.view(-1, *[1] * (a.ndim - 1)), b, a)
@@ -169,22 +198,19 @@ def choose(plain: Prediction, flipped: Prediction, mirrored: Tensor) -> Predicti
 
 
 def _estimates(
-    chosen: Prediction, right: Tensor, mirrored: Tensor, crops: np.ndarray, matrices: np.ndarray, sides: np.ndarray
+    found: Prediction, right: Tensor, left: Tensor, crops: np.ndarray, matrices: np.ndarray, sides: np.ndarray
 ) -> HandEstimates:
     """Predictions in the crop's frame back to the photo's."""
-    flip = mirrored.view(-1, 1, 1)
-    uv = torch.where(flip, torch.stack([1 - chosen.joints_uv[..., 0], chosen.joints_uv[..., 1]], -1), chosen.joints_uv)
-    masks, depths = chosen.mask_logits.sigmoid()[:, 0], chosen.depth[:, 0]
-    joints_crop_px = px_from_uv(uv.cpu().numpy().astype(np.float64), crops.shape[1])
+    joints_crop_px = px_from_uv(found.joints_uv.cpu().numpy().astype(np.float64), crops.shape[1])
     joints_px = np.stack([apply_affine(invert_affine(m), j) for m, j in zip(matrices, joints_crop_px, strict=True)])
     return HandEstimates(
         joints_px=joints_px,
-        joints_depth=chosen.joints_depth.cpu().numpy().astype(np.float64),
-        confidence=chosen.confidence.cpu().numpy().astype(np.float64),
+        joints_depth=found.joints_depth.cpu().numpy().astype(np.float64),
+        confidence=found.confidence.cpu().numpy().astype(np.float64),
         right_probability=right.cpu().numpy().astype(np.float64),
-        mirrored=mirrored.cpu().numpy(),
+        mirrored=left.cpu().numpy(),
         crops=crops,
-        masks=torch.where(flip, masks.flip(-1), masks).cpu().numpy(),
-        depths=torch.where(flip, depths.flip(-1), depths).cpu().numpy(),
+        masks=found.mask_logits.sigmoid()[:, 0].cpu().numpy(),
+        depths=found.depth[:, 0].cpu().numpy(),
         crop_sides_px=sides,
     )

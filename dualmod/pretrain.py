@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,10 @@ class PretrainModule(TrainingModule):
             return contrast_objective(self.net, first, second, self.method.phase, gather=self.whole_batch)
         return objective(self.net, batch, self.method, *self.heads, gather=self.whole_batch)
 
+    def phase(self, step: int) -> tuple[int, int]:
+        contrast = self.method.phase.steps(self.max_steps)
+        return (0, contrast) if step < contrast else (contrast, self.max_steps)
+
     def compiled_parts(self) -> list[nn.Module]:
         encoders = (self.net.rgb_encoder, self.net.depth_encoder)
         stages = [stage for encoder in encoders for stage in encoder.stages]
@@ -127,11 +131,11 @@ def pretrain(config: PretrainConfig) -> Path:
     hands = open_hands(config)
     torch.manual_seed(config.seed)
     net = load_network(pose_file(config.init, "init"), "init") if config.init else DualModalityNet(config.network)
-    augment = replace(config.augment, crop_px=net.config.image_size)
+    augment = config.augment.for_network(net.config.image_size, net.config.crop_margin)
     batches = step_batches(
         config.method, hands, augment,
         max_steps=config.max_steps, batch_size=config.batch_size, seed=config.seed, device=config.device,
-        blocks=blocks, ranks=ranks, crop_margin=net.config.crop_margin,
+        blocks=blocks, ranks=ranks,
     )  # fmt: skip
     heads = method_heads(config.method, hands, net.config.decoder_width, config.seed)
     validation = RenderValidation(config, hands.notes) if config.validation.every else None
@@ -174,6 +178,8 @@ def _blocks(config: PretrainConfig, ranks: Ranks) -> int:
     """
     blocks = config.batch_blocks or ranks.count
     config.engine.check_split(config.batch_size, ranks)
+    if config.method.phase.share > 0:
+        config.engine.check_split(config.method.phase.batch_size, ranks, "method.phase.batch_size")
     check(blocks % ranks.count == 0, "batch_blocks", blocks, f"a multiple of the {ranks.count} ranks")
     check(config.batch_size % blocks == 0, "batch_blocks", blocks, f"a divisor of batch_size={config.batch_size}")
     check(not (config.overwrite and ranks.count > 1), "overwrite", "true", "false under torchrun: delete out first")

@@ -16,13 +16,13 @@ from typing import Any
 import cv2
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dualmod.averaged_weights import WeightAveraging
 from dualmod.kept_memory import keep_freed_memory
 from dualmod.ranks import Ranks
 from dualmod.training_log import JsonLines, Progress, Validation, Validator, WaitTimer, ends_step
@@ -53,7 +53,7 @@ class EngineConfig:
             known = torch.compiler.list_backends(exclude_tags=())
             check(self.compile in known, "engine.compile", self.compile, f"empty or one of {', '.join(known)}")
 
-    def check_split(self, batch_size: int, ranks: Ranks) -> None:
+    def check_split(self, batch_size: int, ranks: Ranks, key: str = "batch_size") -> None:
         """Check that the global batch can be split among ranks and micro-batches.
 
         Raises:
@@ -61,7 +61,7 @@ class EngineConfig:
         """
         parts = self.accumulate * ranks.count
         legal = f"a multiple of {parts}: engine.accumulate={self.accumulate} on {ranks.count} rank(s)"
-        check(batch_size % parts == 0, "batch_size", batch_size, legal)
+        check(batch_size % parts == 0, key, batch_size, legal)
 
 
 class Steps(Dataset):
@@ -90,29 +90,6 @@ class _AfterStep(Callback):
     ) -> None:
         if ends_step(trainer, batch_idx):
             pl_module.after_step()
-
-
-class _Averaging(WeightAveraging):
-    """The exponential average of weights and buffers, so of normalisation statistics too.
-
-    Its decay grows as min(decay, (1 + n) / (10 + n)) over its updates n: the random start is forgotten at once.
-    """
-
-    def __init__(self, decay: float):
-        def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-            now = min(decay, (1 + float(updates)) / (10 + float(updates)))
-            return now * averaged + (1 - now) * current
-
-        super().__init__(avg_fn=average)
-
-    def of(self, module: TrainingModule) -> Any:
-        """The module with the averaged weights in place of the trained one."""
-        assert self._average_model is not None
-        return self._average_model.module
-
-    def on_fit_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """As at the end of a training; Lightning leaves that out for a run that was killed after its last step."""
-        self._copy_average_to_current(pl_module)
 
 
 class _Saver(ModelCheckpoint):
@@ -248,7 +225,7 @@ def _callbacks(
         dirpath=out, filename="last", every_n_train_steps=save_every, save_top_k=1, enable_version_counter=False
     )
     lines = out / METRICS_FILE
-    averaging = _Averaging(engine.ema_decay) if engine.ema_decay else None
+    averaging = WeightAveraging(engine.ema_decay) if engine.ema_decay else None
     counts = averaging.of if averaging else _unchanged
     return [
         _AfterStep(),

@@ -121,13 +121,18 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
     def after_step(self) -> None:
         """Called when the weights have moved, before anything of the step is logged or saved."""
 
+    def phase(self, step: int) -> tuple[int, int]:
+        """Steps from and up to which the schedule of a step runs: each phase of a training has one of its own."""
+        return 0, self.max_steps
+
     def compiled_parts(self) -> Sequence[nn.Module]:
         """Parts of the network that ``engine.compile`` compiles, each on its own."""
         return ()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set the step's learning rate, whatever the checkpoint that the run goes on from had."""
-        rate = self.optimizer_config.rate(self.step, self.max_steps, self.first_step)
+        start, end = self.phase(self.step)
+        rate = self.optimizer_config.rate(self.step - start, end - start, max(0, self.first_step - start))
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
 
@@ -211,4 +216,4 @@ class TrainingModule(lightning.LightningModule, abc.ABC):
     def configure_optimizers(self) -> Any:
         config = self.optimizer_config
         trained = [p for p in self.parameters() if p.requires_grad]
-        return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)

@@ -87,7 +87,8 @@ class VotingPredictor(Predictor):
         looks = [self.predict_crops(images, A_crop_image, given) for A_crop_image in crops]
         right = expit(np.mean([logit(np.clip(look.right_probability, 1e-6, 1 - 1e-6)) for look in looks], 0))
         is_left = np.array([p < 0.5 if hand == UNKNOWN else hand == LEFT for hand, p in zip(given, right, strict=True)])
-        looks = [self._again(look, images, A, is_left) for look, A in zip(looks, crops, strict=True)]
+        if self.net.config.sides == "right":
+            looks = [self._again(look, images, A, is_left) for look, A in zip(looks, crops, strict=True)]
         first = looks[0]
         sides_px = first.crop_sides_px[:, None, None]
         uv = np.stack([look.joints_px for look in looks]) / sides_px
@@ -99,6 +100,7 @@ class VotingPredictor(Predictor):
             joints_depth=voted[1],
             confidence=voted[2],
             right_probability=right,
+            mirrored=is_left,
         )
 
     def _crops(

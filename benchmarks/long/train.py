@@ -1,7 +1,7 @@
 """``make long-training``: start the long training, go on with it, or say how far it is. Returns at once.
 
 python -m benchmarks.long.train          start or say
-kill $(cat runs/long/pid)                stop; the step that it is in is saved
+kill $(cat FOLDER/pid)              stop; the step that it is in is saved
 """
 
 import argparse

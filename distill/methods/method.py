@@ -119,8 +119,13 @@ class Method(nn.Module, abc.ABC):
         self, looker: DualModalityNet, target: TargetBatch
     ) -> tuple[TargetBatch, Prediction, Bool[Tensor, "batch"]]:
         """The photos with those mirrored that show a left hand, ``looker``'s plain prediction on their weak views, and
-        whether the side is sure enough: a hand taken for the other one teaches the mirror image of its pose."""
+        whether the side is sure enough: a hand taken for the other one teaches the mirror image of its pose.
+
+        Where the network sees both sides, no photo is mirrored and none has to be sure.
+        """
         with torch.no_grad():
+            if looker.config.sides == "both":
+                return target, looker(target.weak), torch.ones_like(target.right, dtype=torch.bool)
             if self.common.hand_from == START:
                 right = target.right
                 target = target.mirrored(right < 0.5)

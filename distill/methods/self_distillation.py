@@ -43,7 +43,13 @@ class Options(TargetOptions):
         return ViewsConfig(num_views=self.pseudo.turned_views(), frames=self.pseudo.temporal)
 
     def build(self, net: DualModalityNet, setting: Setting) -> "SelfDistillation":
-        """The method for a start network."""
+        """The method for a start network.
+
+        Raises:
+            ValueError: for a pseudo-label of the side with a network that sees both: its photos are not mirrored.
+        """
+        legal = self.hand_weight == 0 or net.config.sides == "right"
+        check(legal, "method.hand_weight", self.hand_weight, "0 with a network of both sides")
         return SelfDistillation(net, self, setting)
 
 

@@ -58,16 +58,17 @@ class LabelledHand:
 class AugmentConfig:
     """Geometry, texture and depth noise of the training views."""
 
-    crop_px: int = option(96, "side of the network's input, pixels")
+    crop_px: int = option(96, "side of the network's input, pixels; always the network's own")
+    crop_margin: float = option(1.3, "side of the crop at test over that of the joints' box; always the network's own")
     geometric_share: float = option(0.85, "share of samples that are turned and stretched")
     rotation_rad: float = option(0.35, "standard deviation of the turn in the image, radians")
     any_rotation: float = option(0.05, "share of the turned samples whose turn is uniform over the circle")
-    min_margin: float = option(1.15, "smallest side of the crop over the longer side of the joints' box")
-    max_margin: float = option(2.1, "largest one")
+    min_scale: float = option(0.85, "smallest side of the crop over that at test")
+    max_scale: float = option(1.23, "largest one")
     centre_jitter: float = option(0.08, "standard deviation of the crop's centre, in longer box sides")
     stretch: float = option(0.06, "standard deviation of the log of width over height")
-    view_strength: float = option(0.5, "strength of the texture change of the first view, 0 to 1")
-    view_plus_strength: float = option(0.5, "strength of the texture change of the second view, 0 to 1")
+    view_strength: float = option(0.25, "strength of the texture change of the first view, 0 to 1")
+    view_plus_strength: float = option(0.25, "strength of the texture change of the second view, 0 to 1")
     depth_jitter_bones: float = option(0.1, "standard deviation of the root's depth, reference-bone lengths")
     depth_noise_bones: float = option(0.03, "largest standard deviation of the depth noise, reference bones")
     depth_dropout: float = option(0.3, "probability of rectangles without depth")
@@ -77,14 +78,22 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         check(16 <= self.crop_px <= 1024, "augment.crop_px", self.crop_px, "16 to 1024 pixels")
-        margins_legal = 0.5 < self.min_margin <= self.max_margin <= 10
-        check(margins_legal, "augment.min_margin", self.min_margin, "above 0.5 and at most max_margin <= 10")
+        scales_legal = 0.3 <= self.min_scale <= self.max_scale <= 5
+        check(scales_legal, "augment.min_scale", self.min_scale, "0.3 or more, and at most max_scale <= 5")
         for key in ("geometric_share", "any_rotation", "view_strength", "view_plus_strength"):
             check(0 <= getattr(self, key) <= 1, f"augment.{key}", getattr(self, key), "0 to 1")
         known = self.depth_sensor in DEPTH_SENSORS
         check(known, "augment.depth_sensor", self.depth_sensor, f"one of {', '.join(DEPTH_SENSORS)}")
         for key in ("depth_dropout", "depth_smooth"):
             check(0 <= getattr(self, key) <= 1, f"augment.{key}", getattr(self, key), "0 to 1")
+
+    def for_network(self, crop_px: int, crop_margin: float) -> "AugmentConfig":
+        """The same for the input of a network: side in pixels, and margin of the crop at test."""
+        return replace(self, crop_px=crop_px, crop_margin=crop_margin)
+
+    def margin(self, rng: np.random.Generator) -> float:
+        """A random side of the crop over the longer side of the joints' box."""
+        return self.crop_margin * float(rng.uniform(self.min_scale, self.max_scale))
 
 
 def augment_pair(
@@ -152,7 +161,7 @@ def draw_warp(
     longer = max(1.0, float(box_longer_side(box)))
     centre = (box[:2] + box[2:]) / 2 + config.centre_jitter * longer * rng.standard_normal(2)
     centre_px = upright[:, :2].T @ (centre - upright[:, 2])
-    side_px = longer * rng.uniform(config.min_margin, config.max_margin)
+    side_px = longer * config.margin(rng)
     return crop_matrix(centre_px, side_px, out_px=config.crop_px, rotation_rad=turn, stretch=stretch)
 
 

@@ -193,7 +193,7 @@ class ContrastBatches:
         side = self.augment.crop_px
         turn = float(rng.uniform(-self.turn_rad, self.turn_rad))
         shift = rng.uniform(-self.shift, self.shift, 2)
-        margin = rng.uniform(self.augment.min_margin, self.augment.max_margin)
+        margin = self.augment.margin(rng)
         side_px = max(8.0, margin * float(box_longer_side(picture.box_px)))
         A_crop_image = crop_matrix(
             (picture.box_px[:2] + picture.box_px[2:]) / 2, side_px, out_px=side, rotation_rad=turn

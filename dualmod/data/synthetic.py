@@ -26,7 +26,6 @@ from synth.conventions import HAND_PARTS, LEFT, REFERENCE_BONE, ROOT_JOINT
 from synth.dataset import HandSample, SampleStore, iterate
 
 BYTES_PER_PIXEL = 6  # rgb, 16-bit closeness, mask
-TEST_MARGIN = 1.6
 NOTED = ("hand_model", "fingertip_vertices", "licence_notes", "generator_version", "num_samples")
 """Keys of the manifest that go into checkpoints."""
 

@@ -1,7 +1,7 @@
 """What leaves the network as a graph: tensors in, tensors out, nothing of Python between.
 
-Both graphs take crops of right hands, as the network does; a left hand is mirrored first, and whoever does not know
-which it is runs the crop and its mirror image (``dualmod.predictor.right_probability``).
+Where the network is one of right hands (``sides`` in the file), a left hand is mirrored first, and whoever does
+not know which it is runs the crop and its mirror image (``dualmod.predictor.look``).
 """
 
 import torch

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dualmod.network.backbone import backbone_stages
+from dualmod.network.fast_depthwise import use_fast_depthwise
+from dualmod.network.fast_norm import use_fast_norm
 from dualmod.network.model import IMAGE_MEAN, IMAGE_STD
 from synth.config import check, option
 
@@ -76,6 +78,7 @@ class LocalizerNet(nn.Module):
             channels[-1] = self._trim(config.trimmed_blocks)
         self.laterals = nn.ModuleList(_conv(c, config.width, 1) for c in channels[FINEST_STAGE:])
         self.smooth = nn.Sequential(*_separable(config.width), *_separable(config.width))
+        use_fast_depthwise(self.smooth)
         self.head = nn.Conv2d(config.width, sum(CHANNELS.values()), 1)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         nn.init.constant_(self.head.bias[:1], PRIOR_LOGIT)  # type: ignore[index]
@@ -84,6 +87,7 @@ class LocalizerNet(nn.Module):
         for stage in self.stages[: config.frozen_stages]:
             stage.requires_grad_(False)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_fast_norm(self)
 
     def train(self, mode: bool = True) -> "LocalizerNet":
         """Training mode for all but the frozen stages, whose normalisation statistics stay."""

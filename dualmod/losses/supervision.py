@@ -18,7 +18,7 @@ class SupervisionConfig:
     """Weights of the three outputs. The paper's (mask 100, depth 50) go with its own, unstated units."""
 
     pose_weight: float = option(10.0, "weight of the 2.5D pose distance")
-    heatmap_weight: float = option(0.2, "weight of the heatmap cross-entropy (ours)")
+    heatmap_weight: float = option(3.0, "weight of the heatmap cross-entropy (ours)")
     mask_weight: float = option(0.5, "weight of the hand mask, lambda_m")
     depth_weight: float = option(1.0, "weight of the depth map, lambda_d")
 

@@ -35,7 +35,6 @@ def step_batches(
     device: str = "auto",
     blocks: int = 1,
     ranks: Ranks = ALONE,
-    crop_margin: float,
 ) -> Callable[[int], Any]:
     """The batch of a step, a pure function of it: two ``ContrastView`` in the first phase, after it a ``HandBatch`` for
     each view.
@@ -50,7 +49,6 @@ def step_batches(
         device: Where poses of photos are predicted.
         blocks: Parts of a batch of renders that draw their augmentation apart.
         ranks: This process among those that share each batch; it gets its own rows.
-        crop_margin: That of the network which is trained.
 
     Raises:
         FileNotFoundError: when photos, or the network that predicts their poses, are missing.
@@ -61,12 +59,12 @@ def step_batches(
     first = method.phase.steps(max_steps)
     if first == 0:
         return lambda step: supervised.part(step, blocks, ranks)
-    renders, photos = method.phase.rows(batch_size)
+    renders, photos = method.phase.rows()
     sources: list[tuple[Pictures, int]] = []
     if renders:
         sources.append((RenderedPictures(hands, _similar_renders(method.phase, hands)), renders))
     if photos:
-        sources.append((_photos(method.phase, crop_margin, device), photos))
+        sources.append((_photos(method.phase, augment.crop_margin, device), photos))
     contrast = ContrastBatches(sources, augment, turn_rad=method.phase.turn_rad, shift=method.phase.shift, seed=seed)
 
     def of_step(step: int) -> Any:

@@ -1,7 +1,7 @@
 """A first phase of contrast alone, before the supervised one: PeCLR, HandCLR, and plain SimCLR as their control.
 
-It takes the first ``share`` of the run's steps; the rest is supervised fine-tuning. Learning rate and optimizer go on
-through both.
+It takes the first ``share`` of the run's steps; the rest is supervised fine-tuning. Each has a schedule of the learning
+rate of its own; the optimizer goes on through both.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class ContrastPhaseConfig:
     """Contrast of RGB views without supervision in the first steps."""
 
     share: float = option(0.0, "share of the steps that contrast views before supervision starts; 0: none")
-    batch_factor: int = option(1, "pairs in a step of this phase, in units of batch_size")
+    batch_size: int = option(128, "pairs in a step of this phase: a contrastive loss needs many negatives")
     positives: str = option("self", "self: two views of one image; similar: of two images of similar hands")
     undo_geometry: bool = option(True, "take turn and shift back in the embedding (PeCLR); false is SimCLR")
     pose_weights: bool = option(False, "weigh pairs by the distance of their poses (HandCLR)")
@@ -40,7 +40,7 @@ class ContrastPhaseConfig:
     def __post_init__(self) -> None:
         check(0 <= self.share < 1, "method.phase.share", self.share, "0 or more and below 1: the rest is supervised")
         check(0 <= self.photo_share <= 1, "method.phase.photo_share", self.photo_share, "0 to 1")
-        check(self.batch_factor > 0, "method.phase.batch_factor", self.batch_factor, "positive")
+        check(self.batch_size > 1, "method.phase.batch_size", self.batch_size, "2 or more")
         known = self.positives in POSITIVES
         check(known, "method.phase.positives", self.positives, f"one of {', '.join(POSITIVES)}")
         check(self.temperature > 0, "method.phase.temperature", self.temperature, "positive")
@@ -60,11 +60,10 @@ class ContrastPhaseConfig:
         """Number of first steps that are this phase's."""
         return round(self.share * max_steps)
 
-    def rows(self, batch_size: int) -> tuple[int, int]:
+    def rows(self) -> tuple[int, int]:
         """Pairs of a step from renders, and from photos."""
-        pairs = self.batch_factor * batch_size
-        photos = round(self.photo_share * pairs)
-        return pairs - photos, photos
+        photos = round(self.photo_share * self.batch_size)
+        return self.batch_size - photos, photos
 
 
 def contrast_objective(

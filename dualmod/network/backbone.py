@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from dualmod.network.fast_depthwise import use_fast_depthwise
 from synth.files import require_file
 
 REDUCTIONS = (2, 4, 8, 16, 32)
@@ -35,6 +36,7 @@ def backbone_stages(name: str, in_channels: int, weights: str = "") -> tuple[nn.
     if weights:
         stages.load_state_dict(_adapted_weights(model, _names(named), name, weights))
     _require_sequential(name, model, stages, in_channels)
+    use_fast_depthwise(stages)
     return stages, [tap["num_chs"] for tap in model.feature_info]  # type: ignore[union-attr]
 
 

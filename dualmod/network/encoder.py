@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -64,7 +63,7 @@ class Encoder(nn.Module):
         """
         features: list[Tensor] = []
         for index, stage in enumerate(self.stages):
-            image = self._run(index, stage, image)
+            image = stage(image)
             if attention is not None:
                 # no gradient enters the depth encoder through frozen stages: it would cost their backward pass
                 frozen = index < self.frozen_stages
@@ -78,7 +77,7 @@ class Encoder(nn.Module):
         features: list[Tensor] = []
         attention: list[Tensor] = []
         for index, stage in enumerate(self.stages):
-            image = self._run(index, stage, image)
+            image = stage(image)
             if index + 1 in self.taps:
                 attention.append(depth_attention(image))
                 image = image * attention[-1]
@@ -86,12 +85,6 @@ class Encoder(nn.Module):
                 attention.append(image.new_ones(len(image), 1, *image.shape[2:]))
             features.append(image)
         return features, attention
-
-    def _run(self, index: int, stage: nn.Module, image: Tensor) -> Tensor:
-        if index < self.frozen_stages and not image.requires_grad:
-            with torch.no_grad():
-                return stage(image)
-        return stage(image)
 
 
 class Neck(nn.Module):

@@ -12,6 +12,7 @@ from dualmod.network.attention import mask_attention
 from dualmod.network.backbone import REDUCTIONS
 from dualmod.network.decoder import Decoder, read_out
 from dualmod.network.encoder import STAGES, Encoder, EncoderConfig, Neck
+from dualmod.network.fast_norm import use_fast_norm
 from dualmod.prediction import Prediction
 from synth.config import check, option
 
@@ -99,6 +100,7 @@ class DualModalityNet(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_fast_norm(self)
 
     def forward(self, rgb: Float[Tensor, "batch 3 side side"]) -> Prediction:
         """Prediction from RGB alone; values of ``rgb`` are in [0, 1]."""

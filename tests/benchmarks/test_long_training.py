@@ -41,6 +41,7 @@ SETTINGS = {
         "network.embedding_dims": 8, "network.depth.backbone": "mobilenetv3_small_050",
     },
 }  # fmt: skip
+DECAY = "optimizer.decay_steps=2"
 STAGES = {
     "synth.generate": ("generate", GenerateConfig, generate),
     "dualmod.pretrain": ("pretrain", PretrainConfig, pretrain),
@@ -118,6 +119,12 @@ def test_trunk_branch_and_trunk_again(places, monkeypatch, capsys):
     last = load_file(places.folder / "trunk_00000036" / "model.safetensors")
     held = load_file(places.latest)
     assert all(torch.equal(held[name], last[name].to(held[name].dtype)) for name in last)
+    for folder, more in (("trunk_00000036", ["max_steps=9"]), ("decayed_00000024", ["max_steps=8", DECAY])):
+        options = ["data=" + str(places.out / "renders"), f"out={places.out}/straight_{folder}", *more]
+        straight = pretrain(compose_config("pretrain", PretrainConfig, [*overrides(SETTINGS["pretrain"]), *options]))
+        assert equal(straight, places.folder / folder / "model.safetensors")
+    for folder, steps in (("trunk_00000036", {9}), ("decayed_00000024", {8})):  # what came before is not done twice
+        assert {row["step"] for row in read_rows(places.folder / folder / "metrics.jsonl")} == steps
     assert not equal(places.latest, places.decayed)
     assert (places.folder / "validation" / "manifest.json").exists()
     monkeypatch.setattr(sys.modules[__name__], "STAGES", {})  # nothing is left to do

@@ -68,7 +68,7 @@ def test_a_step_counts_batch_loss_update_and_average_and_moves_the_weights(tiny_
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", taking(4.0, torch.nn.utils.clip_grad_norm_))
     monkeypatch.setattr(steps.optimizer, "step", taking(8.0, steps.optimizer.step))
     if decay:
-        monkeypatch.setattr(steps.average, "update_parameters", taking(16.0, steps.average.update_parameters))
+        steps.average = taking(16.0, steps.average)
     before = {name: weight.clone() for name, weight in steps.module.net.named_parameters()}
     assert steps.step(SUPERVISED) == (31.0 if decay else 15.0)
     moved = [name for name, weight in steps.module.net.named_parameters() if not torch.equal(weight, before[name])]
@@ -76,7 +76,7 @@ def test_a_step_counts_batch_loss_update_and_average_and_moves_the_weights(tiny_
 
 
 def test_phases_are_timed_apart_on_their_own_batches(tiny_data):
-    steps = made(tiny_data, "method=peclr")
+    steps = made(tiny_data, "method=peclr", "method.phase.batch_size=4")
     assert steps.phases == {FIRST_PHASE: 0.4, SUPERVISED: 0.6}
     seen = []
     steps.batches = lambda number, of=steps.batches: seen.append(number) or of(number)
@@ -94,7 +94,16 @@ def test_rows_share_one_dataset(tiny_data):
 
 
 def test_the_process_times_rows_of_its_own(tiny_data):
-    rows = {"a/0": [*NETWORK, "batch_size=2", "max_steps=20", f"data={tiny_data}", "method=simclr"]}
+    rows = {
+        "a/0": [
+            *NETWORK,
+            "batch_size=2",
+            "max_steps=20",
+            f"data={tiny_data}",
+            "method=simclr",
+            "method.phase.batch_size=4",
+        ]
+    }
     with Stepper(other_code.ROOT, rows) as process:
         assert process.phases == {"a/0": {FIRST_PHASE: 0.4, SUPERVISED: 0.6}}
         assert all(0 < process.step("a/0", phase) < 60 for phase in (FIRST_PHASE, SUPERVISED))

@@ -45,15 +45,15 @@ def margins(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
 
     monkeypatch.setattr(Predictor, "predict", predicted)
     for stage in (adapt_stage, self_consistency, label_precision):
-        for name, key in (("TargetBatches", "crop_margin"), ("held_out_batches", "margin")):
+        for name in ("TargetBatches", "held_out_batches"):
             if hasattr(stage, name):
-                monkeypatch.setattr(stage, name, _noting(getattr(stage, name), noted[name], key))
+                monkeypatch.setattr(stage, name, _noting(getattr(stage, name), noted[name]))
     return noted
 
 
-def _noting(made: Callable[..., Any], noted: list[float], key: str) -> Callable[..., Any]:
+def _noting(made: Callable[..., Any], noted: list[float]) -> Callable[..., Any]:
     def call(*given: Any, **named: Any) -> Any:
-        noted.append(named[key])
+        noted.append(named["margin"] if "margin" in named else given[2].crop_margin)
         return made(*given, **named)
 
     return call

@@ -1,5 +1,6 @@
 """Views of unlabelled photos: the map between the views is true, and batches are a function of the step."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ def batches(images, *, augment=None, views=None, neighbours=None, crop_margin=1.
     hands = LocatedHands(np.tile([60.0, 50.0, 140.0, 130.0], (count, 1)), np.linspace(0, 1, count))
     alone = np.full((count, 2), -1)
     photos = TargetPhotos(images, np.zeros(count, int), alone if neighbours is None else neighbours)
-    augment = augment or AugmentConfig(crop_px=SIDE)
-    return TargetBatches(photos, hands, augment, crop_margin=crop_margin, batch_size=3, seed=4, views=views)
+    augment = replace(augment or AugmentConfig(crop_px=SIDE), crop_margin=crop_margin)
+    return TargetBatches(photos, hands, augment, batch_size=3, seed=4, views=views)
 
 
 def dot_photo(x: int, y: int) -> np.ndarray:

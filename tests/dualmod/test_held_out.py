@@ -7,7 +7,7 @@ import torch
 
 from dualmod.data.augment import plain_crops
 from dualmod.data.batch import CLOSENESS_RANGE
-from dualmod.data.synthetic import TEST_MARGIN, SyntheticHands
+from dualmod.data.synthetic import SyntheticHands
 from dualmod.held_out import depth_map_error, held_out_error
 
 
@@ -29,7 +29,7 @@ def test_the_depth_map_of_a_network_equals_a_loop_over_cells(tiny_net, hands):
     bones, millimetres = [], []
     for index in hands.held_out:
         hand = hands[int(index)]
-        batch = plain_crops([hand], 64, TEST_MARGIN)
+        batch = plain_crops([hand], 64, tiny_net.config.crop_margin)
         with torch.no_grad():
             depth = tiny_net(batch.rgb).depth[0, 0]
         errors = []

@@ -42,7 +42,7 @@ def test_shapes_ranges_and_weights(hands, rng):
 
 def test_image_and_joints_go_through_the_same_warp(hands, rng):
     """A disc drawn at a joint is found at the joint's place in the crop, in RGB, mask and depth."""
-    config = AugmentConfig(view_strength=0, max_margin=1.5, centre_jitter=0)
+    config = AugmentConfig(view_strength=0, max_scale=1.15, centre_jitter=0)
     discs = []
     for hand in hands:
         mask = np.zeros((128, 128), np.uint8)
@@ -65,7 +65,7 @@ def test_margin_is_measured_on_the_turned_joints(hands, rng):
     for _ in range(50):
         joints = apply_affine(draw_warp(hands[0].joints_px, config, rng), hands[0].joints_px)
         margin = config.crop_px / box_longer_side(joints_box(joints))
-        assert config.min_margin - 1e-6 <= margin <= config.max_margin + 1e-6
+        assert config.min_scale - 1e-6 <= margin / config.crop_margin <= config.max_scale + 1e-6
         np.testing.assert_allclose(joints.min(0) + joints.max(0), [95, 95], atol=1e-6)
 
 
@@ -141,7 +141,7 @@ def test_plain_crops_centre_the_box(hands):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"crop_px": 0}, {"min_margin": 3.0}, {"geometric_share": 1.5}, {"depth_dropout": -0.1}]
+    "wrong", [{"crop_px": 0}, {"min_scale": 3.0}, {"geometric_share": 1.5}, {"depth_dropout": -0.1}]
 )
 def test_illegal_options_name_their_key(wrong):
     with pytest.raises(ValueError, match=f"augment.{next(iter(wrong))}"):

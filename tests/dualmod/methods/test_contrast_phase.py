@@ -65,8 +65,8 @@ def test_a_batch_without_joints_needs_no_poses(tiny_net, views):
 
 
 def test_steps_and_rows_are_shares_of_the_run_and_of_the_batch():
-    config = ContrastPhaseConfig(share=0.4, batch_factor=2, photo_share=0.25, photos="p")
-    assert config.steps(100) == 40 and config.rows(16) == (24, 8)
+    config = ContrastPhaseConfig(share=0.4, batch_size=32, photo_share=0.25, photos="p")
+    assert config.steps(100) == 40 and config.rows() == (24, 8)
     assert ContrastPhaseConfig().steps(100) == 0
 
 
@@ -78,7 +78,7 @@ def test_steps_and_rows_are_shares_of_the_run_and_of_the_batch():
         ({"share": 0.4, "photo_share": 0.5}, "method.phase.photos= is not legal: it must be a folder of photos"),
         ({"share": 0.4, "photo_share": 0.5, "photos": "p", "pose_weights": True}, "method.phase.pose_checkpoint= "),
         ({"shift": 0.7}, "method.phase.shift=0.7"),
-        ({"batch_factor": 0}, "method.phase.batch_factor=0"),
+        ({"batch_size": 1}, "method.phase.batch_size=1"),
     ],
 )
 def test_what_cannot_be_is_refused(options, message):

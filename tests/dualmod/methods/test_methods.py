@@ -47,6 +47,8 @@ def photos(tiny_data, tmp_path) -> Path:
 
 def options_of(method: str, photos: Path, checkpoint: Path) -> list[str]:
     options = [f"method={method}"]
+    if method.startswith(("simclr", "peclr", "handclr")):
+        options.append("method.phase.batch_size=6")
     if method.startswith("clce"):
         options.append("method.classes.count=4")
     if method.endswith("_real"):
@@ -72,10 +74,10 @@ def test_a_method_trains(method, tiny_data, tiny_net, photos, tmp_path):
 @pytest.mark.parametrize(("positives", "same_image"), [("self", True), ("similar", False)])
 def test_the_first_steps_contrast_and_the_rest_is_supervised(tiny_data, positives, same_image):
     hands = SyntheticHands(tiny_data)
-    phase = ContrastPhaseConfig(share=0.4, batch_factor=2, positives=positives, turn_rad=0.0, shift=0.0)
+    phase = ContrastPhaseConfig(share=0.4, batch_size=6, positives=positives, turn_rad=0.0, shift=0.0)
     method = PretrainMethod(depth_branch=False, fused_branch=False, contrast=[], phase=phase)
-    augment = AugmentConfig(crop_px=32, min_margin=1.5, max_margin=1.5)
-    batches = step_batches(method, hands, augment, max_steps=5, batch_size=3, seed=0, crop_margin=1.3)
+    augment = AugmentConfig(crop_px=32, crop_margin=1.5, min_scale=1.0, max_scale=1.0)
+    batches = step_batches(method, hands, augment, max_steps=5, batch_size=3, seed=0)
     assert [isinstance(batches(step)[0], ContrastView) for step in range(5)] == [True, True, False, False, False]
     first, second = batches(1)
     assert len(first) == 6 and isinstance(batches(2)[0], HandBatch) and len(batches(2)[0]) == 3
