@@ -57,8 +57,6 @@ def adapt(config: AdaptConfig) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
     net = load_network(start)
-    if config.method.source.depth_branch:
-        note_untrained_depth(net, config.checkpoint)
     photos = open_photos(config.target, config.target_root)
     views = config.method.views() if isinstance(config.method, TargetOptions) else None
     if views is not None:
@@ -69,6 +67,8 @@ def adapt(config: AdaptConfig) -> Path:
     model_file = out / MODEL_FILE
     if model_file.exists():
         return _finished(model_file)
+    if config.method.source.depth_branch:
+        note_untrained_depth(net, config.checkpoint)
     started = time.perf_counter()
     augment = config.augment.for_network(net.config.image_size, net.config.crop_margin)
     targets, alarms = None, None

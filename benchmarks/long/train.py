@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository")
     parser.add_argument("--out", type=Path, default=Path("runs/long"), help="the run's folder below it")
     parser.add_argument("--kept", type=Path, default=HERE, help="folder of latest.safetensors and curve.jsonl")
+    parser.add_argument("--niceness", type=int, default=19, help="priority of the background process")
     parser.add_argument("--drive", action="store_true", help="run here, and not in the background")
     given = parser.parse_args(arguments)
     places = Places(given.root.resolve(), given.out, given.kept.resolve())
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not given.drive and is_finished(settings, places):
             print(f"finished: {settings.views} views; the weights are in {places.kept}")
         elif not given.drive:
-            _detach(given.config.resolve(), places)
+            _detach(given.config.resolve(), places, given.niceness)
     except (ValueError, OSError) as error:
         print(f"long-training: {error}", file=sys.stderr)
         return 1
@@ -70,13 +71,13 @@ def _lock(places: Places) -> int | None:
     return lock
 
 
-def _detach(config: Path, places: Places) -> None:
-    """Start the driver in a session of its own, with the lowest priority and its output in ``log``."""
+def _detach(config: Path, places: Places, niceness: int) -> None:
+    """Start the driver in a session of its own, with a low priority and its output in ``log``."""
     given = {"--config": config, "--root": places.root, "--out": places.out, "--kept": places.kept}
     words = [str(word) for pair in given.items() for word in pair]
     with (places.folder / "log").open("a") as log:
         process = subprocess.Popen(
-            ["nice", "-n", "19", sys.executable, "-m", "benchmarks.long.train", *words, "--drive"],
+            ["nice", "-n", str(niceness), sys.executable, "-m", "benchmarks.long.train", *words, "--drive"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,

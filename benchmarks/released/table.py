@@ -27,7 +27,8 @@ def store(folders: list[Path]) -> None:
         margins = {numbers["crop_margin"] for numbers in found.values()}
         if len(margins) != 1:
             raise ValueError(f"{folder} holds evaluations at the margins {sorted(margins)}; give one margin a folder")
-        kept[f"{margins.pop():g}"] = {name: _shown(numbers) for name, numbers in found.items()}
+        rows = kept.setdefault(f"{margins.pop():g}", {})
+        rows.update({name: _shown(numbers) for name, numbers in found.items()})
     with written_atomically(STORED) as partial:
         partial.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
@@ -44,7 +45,8 @@ def table(stored: dict[str, dict[str, Any]]) -> str:
     columns = [(d, m) for d in distances for m in margins]
     heads = [f"{distance.removeprefix('pck_box')}, margin {margin}" for distance, margin in columns]
     lines = [f"| set | images, blocks | {' | '.join(heads)} |", "|" + "---|" * (2 + len(heads))]
-    for name, numbers in stored[margins[0]].items():
+    for name in sorted(stored[margins[0]], key=lambda name: (name == "renders", name)):
+        numbers = stored[margins[0]][name]
         cells = [_interval(stored[margin][name], distance) for distance, margin in columns]
         lines.append(f"| `{name}` | {numbers['num_images']}, {numbers['num_blocks']} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from dualmod.checkpoint import read_notes, save_network
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.real import LabelledImages, open_labelled
 from dualmod.data.synthetic import PairedBatches, SyntheticHands
+from dualmod.losses.supervision import SupervisionConfig
 from dualmod.objective import MethodConfig
 from dualmod.predictor import Predictor
 from synth.conventions import LEFT, REFERENCE_BONE, RIGHT, UNKNOWN
@@ -32,7 +33,10 @@ def config(tiny_net, tiny_data, real_root: Path, tmp_path: Path) -> UpperBoundCo
     return UpperBoundConfig(
         checkpoint=str(tmp_path / "start.safetensors"), source=str(tiny_data), dataset="toy", out=str(tmp_path / "out"),
         root=str(real_root), max_steps=2, source_batch_size=2, target_batch_size=4, loader_workers=0, threads=1,
-        device="cpu", method=MethodConfig(depth_branch=False, fused_branch=False, contrast=[]),
+        device="cpu", method=MethodConfig(
+            depth_branch=False, fused_branch=False, contrast=[],
+            supervision=SupervisionConfig(heatmap_weight=0.2),  # the entropy of a target is what no learning takes away
+        ),
     )  # fmt: skip
 
 

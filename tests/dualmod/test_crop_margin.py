@@ -174,16 +174,16 @@ def test_an_exported_file_says_it_and_is_checked_and_calibrated_with_it(checkpoi
 
 
 def test_pretraining_takes_photos_without_poses_for_crops_with_it(checkpoint, margin, tiny_data, tmp_path, monkeypatch):
-    asked = {}
+    asked = []
 
-    def noted(*given, **named):
-        asked.update(named)
+    def noted(method, hands, augment, **named):
+        asked.append(augment.crop_margin)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pretrain_stage, "step_batches", noted)
     with pytest.raises(KeyboardInterrupt):
         pretrain_stage.pretrain(PretrainConfig(data=str(tiny_data), out=str(tmp_path / "o"), init=str(checkpoint)))
-    assert asked["crop_margin"] == margin
+    assert asked == [margin]
 
 
 class _Nothing:

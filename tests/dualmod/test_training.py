@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -101,15 +102,29 @@ def test_a_resumed_run_shows_how_far_it_is(tmp_path, capsys):
     assert shown.startswith("toy: 100%") and "4/4" in shown and "v_num" not in shown
 
 
-def test_averaged_weights_are_what_is_left(tmp_path):
-    class Watched(Toy):
+class Rated(Toy):
+    """Keeps the learning rates of its steps, and its weights after each."""
+
+    def __init__(self, steps: int, first_step: int = 0, **options):
+        TrainingModule.__init__(self, OptimizerConfig(0.5, warmup_steps=3, **options), steps, first_step=first_step)
+        torch.manual_seed(3)
+        self.net, self.rates, self.batches = nn.Linear(2, 1), [], []
+
+    def losses(self, batch, step):
+        self.rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.batches.append((step, float(batch[0, 0])))
+        return super().losses(batch, step)
+
+
+def test_averaged_weights_are_what_is_left_and_the_start_is_soon_forgotten(tmp_path):
+    class Watched(Rated):
         def on_train_batch_end(self, *args):
             self.seen = [*getattr(self, "seen", []), self.net.weight.detach().clone()]
 
-    module = Watched()
-    train(module, tmp_path, EngineConfig(ema_decay=0.24))
+    module = Watched(4)
+    train(module, tmp_path, EngineConfig(ema_decay=0.28))
     mean = module.seen[0]
-    for decay, weight in zip((2 / 11, 0.24, 0.24), module.seen[1:], strict=True):
+    for decay, weight in zip((2 / 11, 3 / 12, 0.28), module.seen[1:], strict=True):
         mean = decay * mean + (1 - decay) * weight
     torch.testing.assert_close(module.net.weight.detach(), mean)
     assert not torch.equal(mean, module.seen[-1])
@@ -123,6 +138,49 @@ def test_a_run_that_was_killed_after_its_last_step_leaves_the_averaged_weights(t
     kept = torch.load(tmp_path / "last.ckpt", weights_only=False)
     assert kept["global_step"] == 4 and not torch.equal(kept["current_model_state"]["net.weight"], again.net.weight)
 
+
+def test_the_constant_rate_warms_up_stays_and_falls_to_zero(tmp_path):
+    module = Rated(10, schedule="constant", decay_steps=4)
+    train(module, tmp_path)
+    wanted = [0.125, 0.25, 0.375, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125]
+    assert module.rates == pytest.approx(wanted)
+    cosine = [OptimizerConfig(1.0, warmup_steps=0).rate(step, 10) for step in (0, 5, 10)]
+    assert cosine == pytest.approx([1.0, 0.51, 0.02])
+
+
+class TwoPhases(Rated):
+    """Four steps, then the rest, each under a schedule of its own."""
+
+    def phase(self, step):
+        return (0, 4) if step < 4 else (4, self.max_steps)
+
+
+@pytest.mark.parametrize("options", [{}, {"schedule": "constant", "decay_steps": 2}])
+def test_each_phase_has_the_rates_of_a_run_of_its_own(tmp_path, options):
+    runs = {"both": TwoPhases(10, **options), "first": Rated(4, **options), "second": Rated(6, **options)}
+    for name, module in runs.items():
+        (tmp_path / name).mkdir()
+        train(module, tmp_path / name)
+    assert runs["both"].rates == pytest.approx(runs["first"].rates + runs["second"].rates)
+    assert runs["both"].rates[4] < runs["both"].rates[5]  # warms up again
+
+
+def test_a_checkpoint_goes_on_in_another_folder_under_another_schedule(tmp_path):
+    """The branch has the trunk's weights and the rates that it would have had from the start."""
+    trunk, through, branch = (
+        Rated(6, schedule="constant"),
+        Rated(9, schedule="constant", decay_steps=3),
+        Rated(9, schedule="constant", decay_steps=3),
+    )
+    for name in ("trunk", "through", "branch"):
+        (tmp_path / name).mkdir()
+    train(trunk, tmp_path / "trunk", save_every=100)
+    shutil.copy(tmp_path / "trunk" / "last.ckpt", tmp_path / "branch")
+    train(branch, tmp_path / "branch")
+    train(through, tmp_path / "through")
+    assert branch.rates == pytest.approx([0.5, 1 / 3, 1 / 6])
+    assert torch.equal(branch.net.weight, through.net.weight)
+    assert not torch.equal(branch.net.weight, trunk.net.weight)
     assert (tmp_path / "trunk" / "last.ckpt").exists()
 
 
