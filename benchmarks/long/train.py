@@ -8,6 +8,7 @@ import argparse
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -143,6 +144,8 @@ def _commit(places: Places, name: str) -> str:
 
 def _open_checkout(places: Places, commit: str) -> None:
     """The worktree of the commit, unchanged; made when it is not there."""
+    if places.checkout.exists() and not _git(places.checkout, "rev-parse", "HEAD"):
+        shutil.rmtree(places.checkout)  # of a repository that was there before this one
     if not places.checkout.exists():
         _git(places.root, "worktree", "prune")
         _git(places.root, "worktree", "add", "--detach", str(places.checkout), commit)

@@ -244,6 +244,15 @@ def test_a_changed_checkout_or_the_weights_of_another_training_are_refused(place
     assert "holds no weights of a long training" in capsys.readouterr().err
 
 
+def test_the_checkout_of_a_repository_that_is_gone_is_made_again(places):
+    settings = read_settings(places.kept.parent / "config.yaml")
+    commit = train.open_run(settings, places)
+    (places.checkout / ".git").write_text("gitdir: /gone/worktrees/checkout\n")
+    (places.checkout / "dualmod" / "lift.py").write_text("")
+    assert train.open_run(settings, places) == commit
+    assert (places.checkout / "dualmod" / "lift.py").read_text()
+
+
 def test_the_settings_of_the_project_are_legal():
     settings = read_settings(ROOT / "benchmarks" / "long" / "config.yaml")
     options = ["data=a", "out=b", "max_steps=99999", *overrides(settings.pretrain)]
