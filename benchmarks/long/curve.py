@@ -1,16 +1,18 @@
 """What a long training leaves in the repository: the curve of its validations, and its weights."""
 
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
+from safetensors.numpy import save
 
 from synth.files import written_atomically
 
 TRUNK, DECAYED = "trunk", "decayed"
+PATHS = ("data", "out", "init")
+"""Options of ``pretrain`` that name places on one machine."""
 Row = dict[str, Any]
 
 
@@ -63,9 +65,16 @@ def notes_of(path: Path) -> dict[str, Any]:
 
 
 def keep_weights(source: Path, target: Path) -> None:
-    """Copy a file of weights; ``target`` is never half-written."""
+    """Copy a file of weights without the paths of this machine; ``target`` is never half-written."""
+    with safe_open(source, framework="numpy") as opened:
+        metadata = dict(opened.metadata())
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no dict)
+    notes = json.loads(metadata["notes"])
+    config = {key: value for key, value in notes["config"].items() if key not in PATHS}
+    config["validation"] = {key: value for key, value in notes["config"]["validation"].items() if key not in PATHS}
+    metadata["notes"] = json.dumps({**notes, "config": config})
     with written_atomically(target) as partial:
-        shutil.copyfile(source, partial)
+        partial.write_bytes(save(tensors, metadata))
 
 
 def _row(line: str) -> Row | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from benchmarks.long import train
@@ -123,6 +124,8 @@ def test_trunk_branch_and_trunk_again(places, monkeypatch, capsys):
     assert all({"validation_pck_box@0.1", "validation_given_pck_box@0.1", "seconds"} <= row.keys() for row in rows)
     assert notes_of(places.latest)["views"] == 36 and notes_of(places.decayed)["views"] == 32
     last = load_file(places.folder / "trunk_00000036" / "model.safetensors")
+    with safe_open(places.latest, "np") as opened:
+        assert str(places.out) not in json.dumps(opened.metadata()), "no path of this machine"
     held = load_file(places.latest)
     assert all(torch.equal(held[name], last[name].to(held[name].dtype)) for name in last)
     for folder, more in (("trunk_00000036", ["max_steps=9"]), ("decayed_00000024", ["max_steps=8", DECAY])):
