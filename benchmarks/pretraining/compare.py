@@ -33,6 +33,9 @@ from benchmarks.pretraining.timing import measure
 from benchmarks.pretraining.worker import Worker, lock_file
 from synth.files import require_folder
 
+QUIET_LOAD = 0.7
+"""Processes that run, on the mean of the minute before, up to which step times can be trusted."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is not done yet; 1 and one line for what a user can cause."""
@@ -86,6 +89,8 @@ class Comparison:
         needed = {self.table.baseline} if extends else {self.table.baseline, self.table.seconds}
         rows = [row for name, row in self.table.rows.items() if row in self.rows or name in needed]
         found = measure(self.table, rows, self.data, self.options.rounds)
+        if found["load"][0] > QUIET_LOAD:
+            print(f"the machine was not quiet (load {found['load'][0]:.1f} before): time again when it is", flush=True)
         if extends:
             found = beside_baseline(json.loads(self.times_file.read_text()), found, self.table.baseline)
         write_times(self.times_file, found)

@@ -143,7 +143,9 @@ def test_steps_follow_from_the_times_and_a_second_run_trains_nothing(place, trai
     assert main(words(place, "rows=base,slow")) == 0 and len(trained) == 2
     assert "2 of 2 runs are there" in capsys.readouterr().out
     assert (place / "results" / "t.json").read_bytes() == before
+    monkeypatch.setattr("os.getloadavg", lambda: (3.5, 3.0, 3.0))
     assert main(words(place, "stage=times")) == 0 and len(trained) == 2
+    assert "the machine was not quiet (load 3.5 before)" in capsys.readouterr().out
     times = json.loads((place / "results" / "t.times.json").read_text())
     assert {name: stages[0]["ms"] for name, stages in times["rows"].items()} == MS
 
