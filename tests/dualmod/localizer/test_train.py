@@ -60,17 +60,16 @@ def test_four_images_are_learned_until_their_hands_are_found(tiny_data, tiny_loc
     batch = SceneBatches(Cutouts(tiny_data, 0.1), Composer(config, 64), batch_size=4, seed=2)(0)
     before = scene_scores(tiny_localizer, batch, DecodeConfig())
     optimizer = torch.optim.AdamW(tiny_localizer.parameters(), lr=4e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, total_iters=120)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, total_iters=240)
     tiny_localizer.train()
-    for _ in range(120):
+    for _ in range(240):
         optimizer.zero_grad()
         sum(scene_losses(tiny_localizer, batch, LocalizerLossConfig(right=1.0)).values()).backward()
         optimizer.step()
         schedule.step()
     after = scene_scores(tiny_localizer, batch, DecodeConfig())
     assert before["held_out_recall"] < 0.5
-    # statistics of so small maps are noisy: whether the last of the four is found turns on the last bits
-    assert min(after["held_out_recall"], after["held_out_precision"]) >= 0.75 and after["held_out_right"] == 1
+    assert (after["held_out_recall"], after["held_out_precision"], after["held_out_right"]) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(
