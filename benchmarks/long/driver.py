@@ -95,6 +95,8 @@ class Driver:
     def _generate(self, name: str) -> None:
         if not (self.places.folder / name / "manifest.json").is_file():
             options = {"out": self.places.out / name, **self.settings.generate, **getattr(self.settings, name)}
+            if name == "renders" and self._start_views():
+                options["seed"] = options.get("seed", 0) + self._start_views()  # what the network has not seen yet
             self.run_stage("synth.generate", overrides(options), lambda: None)
 
     def _trunk(self, views: int) -> None:

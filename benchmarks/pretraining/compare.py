@@ -24,7 +24,6 @@ from benchmarks.pretraining.step_times import (
     StageTime,
     beside_baseline,
     read_times,
-    seconds_of,
     steps_of,
     write_times,
 )
@@ -61,6 +60,7 @@ class Comparison:
         self.options, self.table = options, table
         self.rows = table.chosen(options.rows)
         self.seeds = options.seeds or table.seeds
+        self.seconds = options.seconds or table.seconds
         self.results = Results(options.results / f"{table.name}.json", table.name)
         self.times_file = options.results / f"{table.name}.times.json"
 
@@ -86,8 +86,7 @@ class Comparison:
     def time_steps(self) -> None:
         """Time all rows anew or, where some are named, add these to what was timed before."""
         extends = bool(self.options.rows) and self.times_file.exists()
-        needed = {self.table.baseline} if extends else {self.table.baseline, self.table.seconds}
-        rows = [row for name, row in self.table.rows.items() if row in self.rows or name in needed]
+        rows = [row for name, row in self.table.rows.items() if row in self.rows or name == self.table.baseline]
         found = measure(self.table, rows, self.data, self.options.rounds)
         if found["load"][0] > QUIET_LOAD:
             print(f"the machine was not quiet (load {found['load'][0]:.1f} before): time again when it is", flush=True)
@@ -134,27 +133,27 @@ class Comparison:
                 f"{self.results.path.name} holds no result of the table as it is now; stage=train makes them"
             )
         seeds = tuple(sorted({result["seed"] for result in kept}))
-        text = markdown(self.table, kept, self.results.renders(), self._notes(seeds, len(found) - len(kept)))
-        write_between_markers(self.options.page, self.table.name, text)
-        print(text, flush=True)
+        notes = self._notes(seeds, len(found) - len(kept))
+        for name, shown in self.table.shown.items():
+            text = markdown(self.table, [r for r in kept if r["row"] in shown], self.results.renders(), notes)
+            write_between_markers(self.options.page, name, text)
+            print(text, flush=True)
 
     def _notes(self, seeds: tuple[int, ...], left_out: int) -> str:
         """The command, and what stands beside the numbers."""
         told = json.loads(self.times_file.read_text())
         machine = f"{told['hardware']}, commit {told['commit'][:7]}, {told['rounds']} rounds"
         outdated = f" {left_out} results of earlier options are left out." if left_out else ""
-        seconds = seconds_of(self.table, read_times(self.times_file), self.options.seconds)
         command = f"python -m benchmarks.pretraining.compare {self.table.name}"
         given = f" seconds={self.options.seconds:g}" if self.options.seconds else ""
         given += f" seeds={','.join(map(str, seeds))}" if seeds != self.table.seeds else ""
-        times = f"{seconds:.0f} s of one core for each training. Step times of {told['date'][:10]}: {machine}."
+        times = f"{self.seconds:.0f} s of one core for each training. Step times of {told['date'][:10]}: {machine}."
         return f"{times}{outdated}\n\n```sh\n{command}{given}\n```"
 
     def _runs(self, times: dict[str, list[StageTime]], rows: Sequence[Row], seed: int) -> list[Run]:
-        seconds = seconds_of(self.table, times, self.options.seconds)
         found = []
         for row in rows:
-            steps = steps_of(row, times, seconds)
+            steps = steps_of(row, times, self.seconds)
             total = sum(n * time.ms for n, time in zip(steps, times[row.name], strict=True))
             found.append(Run(row, seed, tuple(steps), round(total / sum(steps), 2)))
         return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pretraining.tables import Row, Stage, Table
+from benchmarks.pretraining.tables import Row, Stage
 from synth.config import check
 from synth.files import require_file, written_atomically
 
@@ -95,15 +95,3 @@ def steps_of(row: Row, times: Mapping[str, Sequence[StageTime]], seconds: float)
     if row.steps:
         return [row.steps]
     return [max(1, round(1000 * seconds * s.share / t.ms)) for s, t in zip(row.stages, found, strict=True)]
-
-
-def seconds_of(table: Table, times: Mapping[str, Sequence[StageTime]], given: float = 0) -> float:
-    """Process time of a training: what is given, else what the table says.
-
-    Raises:
-        ValueError: when the row whose time it is was not timed.
-    """
-    if given or not isinstance(table.seconds, str):
-        return given or float(table.seconds)
-    row = table.rows[table.seconds]
-    return steps_of(row, times, 0)[0] * times[row.name][0].ms / 1000

@@ -90,26 +90,35 @@ class Table:
         question: What it is to answer, in one line.
         baseline: Row that the others are compared with.
         rows: Its rows by name.
-        seconds: Process time of a training on one core; or the row whose steps take it.
+        seconds: Process time of a training on one core.
         seeds: Seeds of the trainings.
         sets: Further renders to measure on, by name: options of ``generate`` in which they differ from validation.
+        parts: Rows that are shown in a table of their own, beside the baseline, by its name.
     """
 
     name: str
     question: str
     baseline: str
     rows: dict[str, Row]
-    seconds: float | str = 600
+    seconds: float = 600
     seeds: tuple[int, ...] = (0,)
     sets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check(self.baseline in self.rows, "baseline", self.baseline, f"one of {', '.join(self.rows)}")
-        if isinstance(self.seconds, str):
-            fixed = [name for name, row in self.rows.items() if row.steps]
-            check(self.seconds in fixed, "seconds", self.seconds, f"a number, or a row with steps: {', '.join(fixed)}")
-        else:
-            check(self.seconds > 0, "seconds", self.seconds, "above 0")
+        check(self.seconds > 0, "seconds", self.seconds, "above 0")
+
+        for part, names in self.parts.items():
+            unknown = [name for name in names if name not in self.rows or name == self.baseline]
+            check(not unknown, f"parts.{part}", unknown, "rows beside the baseline")
+
+    @property
+    def shown(self) -> dict[str, tuple[str, ...]]:
+        """Rows of each table that is written: this one's without those of its parts, and the parts."""
+        apart = {name for names in self.parts.values() for name in names}
+        own = tuple(name for name in self.rows if name not in apart)
+        return {self.name: own, **{part: (self.baseline, *names) for part, names in self.parts.items()}}
 
     def chosen(self, names: Sequence[str]) -> list[Row]:
         """The rows of these names in the table's order; all when there is no name.
@@ -136,8 +145,9 @@ def read_table(name: str, folder: Path = TABLES) -> Table:
         common = content.pop("pretrain", [])
         rows = {str(key): _row(str(key), common, given) for key, given in content.pop("rows").items()}
         sets = {key: tuple(options) for key, options in content.pop("sets", {}).items()}
+        parts = {key: tuple(names) for key, names in content.pop("parts", {}).items()}
         seeds = tuple(content.pop("seeds", (0,)))
-        return Table(name=name, rows=rows, sets=sets, seeds=seeds, **content)
+        return Table(name=name, rows=rows, sets=sets, parts=parts, seeds=seeds, **content)
     except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path.name} does not hold a table of benchmarks/pretraining: {error}") from error
 

@@ -191,7 +191,7 @@ def test_on_a_new_machine_it_goes_on_from_the_committed_file(places, monkeypatch
     kept = tmp_path / "committed"
     kept.mkdir()
     new = Places(places.root, places.out.with_name("new"), kept)
-    shutil.copytree(places.folder / "renders", new.folder / "renders")
+    new.folder.mkdir()
     shutil.copy(places.folder / "trunk_00000024" / "averaged.safetensors", new.latest)
     shutil.copy(places.curve, new.curve)
     forget_after(new.curve, 24)
@@ -203,6 +203,8 @@ def test_on_a_new_machine_it_goes_on_from_the_committed_file(places, monkeypatch
     assert [row["step"] for row in lines] == [9, 9] and not (new.folder / "trunk_00000024").exists()
     told = yaml.safe_load((new.folder / "trunk_00000036" / "config.yaml").read_text())
     assert told["first_step"] == 6 and told["init"].endswith("start.safetensors")
+    asked = [json.loads((p.folder / "renders" / "manifest.json").read_text())["config"] for p in (places, new)]
+    assert asked[1]["num_samples"] == 24 and asked[1]["seed"] == asked[0]["seed"] + 24, "renders not seen before"
     assert notes_of(new.latest)["views"] == 36 and not equal(new.latest, places.latest)
 
 

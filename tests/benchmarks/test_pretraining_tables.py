@@ -18,7 +18,7 @@ PLAIN = {"question": "Which?", "baseline": "base", "rows": {"base": []}}
 
 
 def test_the_tables_of_the_project_are_those_that_are_described():
-    assert NAMES == ["factors", "methods", "recipe", "sides", "start"]
+    assert NAMES == ["factors", "recipe"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,15 +45,19 @@ def test_commands_of_the_documents_are_legal_and_every_table_has_its_place():
     page = Options(table="recipe").page.read_text()
     commands = re.findall(r"python -m benchmarks\.pretraining\.compare ([^`\n]+)", page)
     assert {read_options(shlex.split(command)).table for command in commands} == set(NAMES)
-    for name in NAMES:
+    for name in (shown for table in NAMES for shown in read_table(table).shown):
         assert page.index(f"<!-- {name}:start -->") < page.index(f"<!-- {name}:end -->")
 
 
-def test_start_takes_the_process_time_of_the_older_preset():
-    table = read_table("start")
-    assert table.seconds == table.baseline == "preset_668d95c"
-    row = table.rows[table.baseline]
-    assert row.steps == 800 and row.commit.startswith("668d95c") and row.change == "commit 668d95c"
+def test_the_older_preset_takes_its_own_steps():
+    row = read_table("recipe").rows["preset_668d95c"]
+    assert row.steps == 800 and row.commit.startswith("668d95c") and row.change == "commit 668d95c; `method=rgb_twice`"
+
+
+def test_rows_of_a_part_are_shown_beside_the_baseline_and_nowhere_else(tmp_path):
+    rows = {"base": [], "one": ["batch_size=4"], "two": ["batch_size=8"]}
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump({**PLAIN, "rows": rows, "parts": {"p": ["two"]}}))
+    assert read_table("t", tmp_path).shown == {"t": ("base", "one"), "p": ("base", "two")}
 
 
 def test_a_later_option_takes_the_place_of_an_earlier_one():
@@ -88,8 +92,8 @@ def test_stages_and_changes_are_told(tmp_path):
         ({"rows": {"base": {"commit": "abc"}}}, "rows.base.steps=0 is not legal"),
         ({"rows": {"base": {"stages": [{"share": 0.5, "pretrain": []}]}}}, r"rows.base.stages=\[0.5\] is not legal"),
         ({"rows": {"a/b": []}, "baseline": "a/b"}, "rows=a/b is not legal"),
-        ({"seconds": "base"}, "seconds=base is not legal: it must be a number, or a row with steps"),
         ({"seconds": 0}, "seconds=0 is not legal"),
+        ({"parts": {"p": ["bose"]}}, r"parts.p=\['bose'\] is not legal: it must be rows beside the baseline"),
         ({"questoin": "?"}, "t.yaml does not hold a table"),
         ({"rows": None}, "t.yaml does not hold a table"),
     ],

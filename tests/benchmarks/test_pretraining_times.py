@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.pretraining import other_code, timing
 from benchmarks.pretraining.other_code import packages_of
-from benchmarks.pretraining.step_times import StageTime, beside_baseline, seconds_of, steps_of
+from benchmarks.pretraining.step_times import StageTime, beside_baseline, steps_of
 from benchmarks.pretraining.stepper import FIRST_PHASE, SUPERVISED, SharedHands, Steps, serve
 from benchmarks.pretraining.tables import Row, Stage, Table
 from benchmarks.pretraining.timing import Stepper, interleaved
@@ -174,12 +174,9 @@ def test_steps_are_the_seconds_over_the_time_of_a_step():
     assert steps_of(plain, times, 9) == [225] and steps_of(late, times, 9) == [112, 75]
 
 
-def test_a_row_with_steps_keeps_them_and_can_give_the_seconds():
-    old, new = one_stage("old", commit="abc", steps=80), one_stage("new")
-    table = Table("t", "?", "old", {"old": old, "new": new}, seconds="old")
-    times = {"old": timed(old, 50.0), "new": timed(new, 25.0)}
-    assert seconds_of(table, times) == 4.0 and seconds_of(table, times, 7) == 7
-    assert steps_of(old, times, 4.0) == [80] and steps_of(new, times, 4.0) == [160]
+def test_a_row_with_steps_keeps_them():
+    old = one_stage("old", commit="abc", steps=80)
+    assert steps_of(old, {"old": timed(old, 50.0)}, 9.0) == [80]
 
 
 def test_a_row_that_was_not_timed_as_it_is_is_refused():
