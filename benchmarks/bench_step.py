@@ -51,7 +51,10 @@ class Stepper:
         self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4, weight_decay=0.01, fused=fast)
         self.tensors = [tensor.detach() for tensor in (*self.net.parameters(), *self.net.buffers())]
         self.averages = [tensor.clone() for tensor in self.tensors]
-        self.views = [random_hands(config.batch_size, self.net.config.image_size) for _ in range(2 if config.method.contrast_terms else 1)]
+        self.views = [
+            random_hands(config.batch_size, self.net.config.image_size)
+            for _ in range(2 if config.method.contrast_terms else 1)
+        ]
         self.average = average_into if fast else average_one_by_one
 
     def loss(self) -> torch.Tensor:
