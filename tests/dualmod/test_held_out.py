@@ -9,6 +9,7 @@ from dualmod.data.augment import plain_crops
 from dualmod.data.batch import CLOSENESS_RANGE
 from dualmod.data.synthetic import SyntheticHands
 from dualmod.held_out import depth_map_error, held_out_error
+from dualmod.network.modes import start_training
 
 
 @pytest.fixture
@@ -51,3 +52,23 @@ def test_without_a_bones_length_there_are_no_millimetres(tiny_net, hands, monkey
     monkeypatch.setattr(hands, "rows", lambda indices: unknown)
     metrics = held_out_error(tiny_net, hands)
     assert "held_out_map_mm" not in metrics and metrics["held_out_map_bones"] > 0
+
+
+def test_a_depth_branch_is_measured_on_the_exact_depth_once_it_was_trained(tiny_net, hands):
+    assert not any("held_out_depth_pck" in name for name in held_out_error(tiny_net, hands))
+    batch = plain_crops([hands[int(i)] for i in hands.held_out], 64, tiny_net.config.crop_margin)
+    start_training(tiny_net, frozen_statistics=False)
+    with torch.no_grad():
+        for parameter in [*tiny_net.decoder.parameters(), *tiny_net.depth_neck.parameters()]:
+            parameter.mul_(-5)  # so that the branches differ as trained ones do
+        for _ in range(30):
+            tiny_net.encode_depth(batch.depth)
+        tiny_net.eval()
+        joints = tiny_net.decode(tiny_net.encode_depth(batch.depth)[0]).joints_uv
+    box = (batch.joints_uv.amax(1) - batch.joints_uv.amin(1)).amax(1)
+    error = (joints - batch.joints_uv).norm(dim=-1) / box[:, None]
+    found = held_out_error(tiny_net, hands, batch_size=2)
+    for limit in (0.1, 0.2):
+        share = float((error < limit).float().mean())
+        assert found[f"held_out_depth_pck_box@{limit}"] == pytest.approx(share, abs=1e-4)
+    assert 0 < found["held_out_depth_pck_box@0.2"] != found["held_out_pck_box@0.2"]
