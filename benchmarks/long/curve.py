@@ -42,6 +42,17 @@ def add_rows(curve: Path, kind: str, rows: Iterable[Row], **notes: Any) -> list[
     return added
 
 
+def cpu_seconds_spent(trunk: Iterable[Row]) -> list[float]:
+    """Process time of the trunk up to each of its rows; each process counts from its own start."""
+    total, before, found = 0.0, 0.0, []
+    for row in trunk:
+        now = row["cpu_seconds"]
+        total += now - before if now >= before else now
+        before = now
+        found.append(total)
+    return found
+
+
 def forget_after(curve: Path, views: int) -> None:
     """Leave out trunk rows beyond ``views``: the weights that had them are gone."""
     kept = [row for row in read_rows(curve) if row["kind"] != TRUNK or row["views"] <= views]

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.long.curve import cpu_seconds_spent
 from benchmarks.long.plot import END, START, PowerLaw, fit_power_law, table, write
+from benchmarks.long.target import within
 
 VIEWS = np.arange(1, 21) * 1e5
 
@@ -40,6 +42,16 @@ def test_the_table_shows_branches_beside_their_trunk_and_the_fit():
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:5]] == ["500,000", "550,000", "2,000,000"]
     assert "to zero from 500,000" in lines[3] and "| 0.955 |" in lines[3] and "9.9" in lines[3]
     assert "views^-0.40" in lines[-1] and "20 validations" in lines[-1]
+
+
+def test_the_target_is_read_off_at_the_process_time_of_all_processes():
+    trunk = [
+        {"kind": "trunk", "views": views, "cpu_seconds": seconds, "validation_given_pck_box@0.1": value}
+        for views, seconds, value in [(1, 100.0, 0.5), (2, 250.0, 0.6), (3, 40.0, 0.7), (4, 90.0, 0.8)]
+    ]
+    rows = [*trunk[:2], {"kind": "decayed", "views": 3, "cpu_seconds": 1.0}, *trunk[2:]]
+    assert cpu_seconds_spent(trunk) == [100, 250, 290, 340]
+    assert within(rows, 99) is None and within(rows, 249) == (0.5, 100, 1) and within(rows, 290) == (0.7, 290, 3)
 
 
 def test_it_is_written_between_the_markers(tmp_path):
