@@ -1,7 +1,7 @@
 """The manifest of a dataset: what made it, what its numbers mean, and which shards it has."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ from synth.conventions import DEPTH_STEP_M, JOINT_NAMES, PART_NAMES
 from synth.files import require_folder, written_atomically
 
 FORMAT_VERSION = 1
-GENERATOR_VERSION = 5
+GENERATOR_VERSION = 6
 """Goes up whenever the same seed and index make other bytes."""
+RANDOM_STREAM = 5
+"""Word of every sample's seed: the generator version with which its random numbers last became others. Options that
+switch off what is newer make the bytes of that version."""
 MANIFEST_FILE = "manifest.json"
 
 
@@ -45,6 +48,8 @@ class Manifest:
         depth_invalid: Value in the depth images of a pixel without a measurement.
         fingertip_vertices: Vertices of the hand model's mesh that are its fingertips, thumb to little finger; empty in
             datasets that were made before this was noted.
+        gesture_views: Gesture -> view as the samples name it -> share of the gesture's images that was asked for; empty
+            in datasets that were made before this was noted.
     """
 
     format_version: int
@@ -60,6 +65,7 @@ class Manifest:
     depth_unit: str = "metre"
     depth_invalid: int = 0
     fingertip_vertices: list[int] = field(default_factory=list)
+    gesture_views: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def new_manifest(
@@ -68,6 +74,7 @@ def new_manifest(
     licence_notes: list[str],
     shards: list[ShardEntry],
     fingertip_vertices: Iterable[int] = (),
+    gesture_views: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Manifest:
     """A manifest in today's versions and conventions."""
     return Manifest(
@@ -82,6 +89,7 @@ def new_manifest(
         num_samples=sum(s.num_samples for s in shards),
         shards=shards,
         fingertip_vertices=[int(vertex) for vertex in fingertip_vertices],
+        gesture_views={gesture: dict(shares) for gesture, shares in (gesture_views or {}).items()},
     )
 
 
