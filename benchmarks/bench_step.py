@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dualmod.averaged_weights import average_into
 from dualmod.data.batch import HandBatch
 from dualmod.kept_memory import keep_freed_memory
-from dualmod.network import fast_depthwise, fast_norm
+from dualmod.network import fast_depthwise, fast_norm, frozen_stage
 from dualmod.network.model import DualModalityNet
 from dualmod.objective import objective
 from dualmod.part_timings import PartTimings
@@ -35,7 +35,7 @@ from synth.config import compose_config
 
 ROUNDS, WARM_UP = 12, 3
 PARTS = ("forward", "backward", "clipping", "optimizer", "averaging")
-FAST = {slow: fast for module in (fast_depthwise, fast_norm) for slow, fast in module.FAST.items()}
+FAST = {slow: fast for module in (fast_depthwise, fast_norm, frozen_stage) for slow, fast in module.FAST.items()}
 GEMM_SIDE = 512
 
 
@@ -51,10 +51,8 @@ class Stepper:
         self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4, weight_decay=0.01, fused=fast)
         self.tensors = [tensor.detach() for tensor in (*self.net.parameters(), *self.net.buffers())]
         self.averages = [tensor.clone() for tensor in self.tensors]
-        self.views = [
-            random_hands(config.batch_size, self.net.config.image_size)
-            for _ in range(2 if config.method.contrast_terms else 1)
-        ]
+        views = 2 if config.method.contrast_terms else 1
+        self.views = [random_hands(config.batch_size, self.net.config.image_size) for _ in range(views)]
         self.average = average_into if fast else average_one_by_one
 
     def loss(self) -> torch.Tensor:

@@ -16,6 +16,8 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from synth.nested import flat
+
 CONFIG_FILE = "config.yaml"
 
 
@@ -170,12 +172,13 @@ def open_run_folder(
     out = Path(out).expanduser()
     free = {*free_keys, "out", "overwrite"}
     wanted = OmegaConf.to_container(OmegaConf.structured(config))
+    assert isinstance(wanted, dict)
     found_file = out / CONFIG_FILE
     if overwrite and found_file.exists():
         _delete_run(out)
     require_writable(out)
     if found_file.exists():
-        now = _flat(wanted)
+        now = dict(flat(wanted))
         later = {key: value for key, value in _defaults(config).items() if key in now}
         differences = _differences(later | _read_config(found_file), now, free)
         if differences:
@@ -210,15 +213,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         values = None
     if not isinstance(values, dict):
         raise ValueError(f"out={path.parent}: {CONFIG_FILE} is damaged; delete the folder or choose another out")
-    return _flat(values)
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested options by full key."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
-    return flat
+    return dict(flat(values))
 
 
 def _defaults(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from synth.nested import flat
+
 POSED_BY = {
     "lbs": "skinning=lbs: the hands were posed with handbridge's own linear blend skinning (Apache-2.0)",
     "smplx": "skinning=smplx: the hands were posed with smplx, whose licence is for non-commercial purposes only and "
@@ -61,12 +63,3 @@ def terms_of_folders(key: str, folders: str, told: str = "") -> str:
     """
     names = ",".join(Path(part.strip()).name for part in folders.split(","))
     return f"{key}={names}: {f'{told} (as the user told)' if told else OWN_TERMS}"
-
-
-def flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Options of a nested config by their names with dots."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value

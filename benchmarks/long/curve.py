@@ -44,11 +44,12 @@ def add_rows(curve: Path, kind: str, rows: Iterable[Row], **notes: Any) -> list[
 
 def cpu_seconds_spent(trunk: Iterable[Row]) -> list[float]:
     """Process time of the trunk up to each of its rows; each process counts from its own start."""
-    total, before, found = 0.0, 0.0, []
+    clocks = ("seconds", "cpu_seconds")
+    total, before, found = 0.0, dict.fromkeys(clocks, 0.0), []
     for row in trunk:
-        now = row["cpu_seconds"]
-        total += now - before if now >= before else now
-        before = now
+        goes_on = all(row[clock] >= before[clock] for clock in clocks)
+        total += row["cpu_seconds"] - goes_on * before["cpu_seconds"]
+        before = row
         found.append(total)
     return found
 

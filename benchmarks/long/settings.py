@@ -1,6 +1,6 @@
 """What a long training is: the options of its datasets and stages, and where its branches leave it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import yaml
 
 from synth.config import check
 from synth.files import require_file
+from synth.nested import flat
 
 FREE = ("workers", "threads", "loader_workers", "cache_gb", "save_every")
 """Options that may change on the way: they change no result."""
@@ -87,15 +88,6 @@ def read_settings(path: Path) -> Settings:
         return Settings(**yaml.safe_load(require_file(path, "config").read_text()))
     except (yaml.YAMLError, TypeError) as error:
         raise ValueError(f"config={path} does not hold the settings of a long training: {error}") from error
-
-
-def flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested options by full key."""
-    for key, value in options.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
 
 
 def overrides(options: Mapping[str, Any]) -> list[str]:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.long.settings import flat, overrides
+from benchmarks.long.settings import overrides
 from benchmarks.pretraining.tables import Row, Table, key_of
 from distill.simulated_target import DOMAIN
 from dualmod.data.real import LabelledImages, open_labelled
 from synth.config import check, compose_config
 from synth.dataset.manifest import GENERATOR_VERSION, Manifest, read_manifest
 from synth.generate import GenerateConfig, generate
+from synth.nested import flat
 
 VALIDATION, SIMULATED = "validation", "simulated"
 SETS = {SIMULATED: (*DOMAIN, "num_samples=600")}

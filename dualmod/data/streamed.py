@@ -18,6 +18,7 @@ from synth.dataset.stream import SampleSource
 from synth.generate import GenerateConfig, kept_config, maker_settings
 from synth.hand import load_hand
 from synth.licences import terms_of_renders
+from synth.nested import flat
 
 STREAM = "stream"
 """Value of ``data`` that asks for a stream; a folder of this name is ``./stream``."""
@@ -78,7 +79,7 @@ def render_config(options: dict[str, Any]) -> GenerateConfig:
     Raises:
         ValueError: for an option that is unknown, illegal, or of no use without a disk.
     """
-    overrides = [f"{key}={value}" for key, value in _flat(options)]
+    overrides = [f"{key}={value}" for key, value in flat(options)]
     for override in overrides:
         key = override.partition("=")[0]
         if key in ON_DISK_ONLY:
@@ -87,14 +88,6 @@ def render_config(options: dict[str, Any]) -> GenerateConfig:
         return compose_config("generate", GenerateConfig, ["out=none", *overrides])
     except ValueError as error:
         raise ValueError(f"generate: {error}") from error
-
-
-def _flat(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in options.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:

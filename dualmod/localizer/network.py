@@ -11,6 +11,7 @@ from torch.nn import functional
 from dualmod.network.backbone import backbone_stages
 from dualmod.network.fast_depthwise import use_fast_depthwise
 from dualmod.network.fast_norm import use_fast_norm
+from dualmod.network.frozen_stage import freeze_stage
 from dualmod.network.model import IMAGE_MEAN, IMAGE_STD
 from synth.config import check, option
 
@@ -85,7 +86,7 @@ class LocalizerNet(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGE_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGE_STD).view(1, 3, 1, 1), persistent=False)
         for stage in self.stages[: config.frozen_stages]:
-            stage.requires_grad_(False)
+            freeze_stage(stage)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         use_fast_norm(self)
 

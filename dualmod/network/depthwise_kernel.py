@@ -24,7 +24,7 @@ def weight_gradient(
         gradient: Gradient of the output, contiguous.
         size: Height and width of the kernel.
         stride: Vertical and horizontal.
-        padding: Rows and columns of zeros on either side.
+        padding: Rows and columns of zeros before the map; as many as the kernel needs follow it.
     """
     sums = np.zeros((*size, maps.shape[-1]), np.float32)
     _add_places(maps, gradient, stride, padding, sums)

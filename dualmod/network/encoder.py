@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dualmod.network.attention import depth_attention
 from dualmod.network.backbone import backbone_stages
+from dualmod.network.frozen_stage import freeze_stage
 from synth.config import check, option
 
 STAGES = (1, 2, 3, 4, 5)
@@ -43,7 +44,7 @@ class Encoder(nn.Module):
         self.stages, self.channels = stages[: config.stages], channels[: config.stages]
         self.frozen_stages = config.frozen_stages
         for stage in self.stages[: self.frozen_stages]:
-            stage.requires_grad_(False)
+            freeze_stage(stage)
 
     def train(self, mode: bool = True) -> "Encoder":
         """Training mode for all but the frozen stages, whose normalisation statistics stay."""

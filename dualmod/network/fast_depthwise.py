@@ -1,20 +1,22 @@
 """Depthwise convolutions that train fast on a CPU.
 
 oneDNN computes the gradient of a depthwise weight of 5 x 5 and more by a slow path: on a 3 x 3 map of 1152 channels it
-takes 25 times as long as the forward pass. Here a plain loop does it. Everything else stays torch's own operation: the
-forward pass, the gradient of the input, inference, CUDA, other numbers than float32, compilation and export.
+takes 25 times as long as the forward pass. Here a plain loop does it. timm's convolutions that pad as TensorFlow does
+copy each map to pad it where they have a stride; here their kernel is padded. Everything else stays torch's own
+operation: the forward pass, the gradient of the input, inference, CUDA, other numbers than float32, compilation and
+export.
 """
 
 from typing import Any
 
 import torch
 from timm.layers.conv2d_same import Conv2dSame
-from timm.layers.padding import pad_same
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from dualmod.network.loops import as_array, loops_allowed
+from dualmod.network.loops import as_array, change_classes, loops_allowed
+from dualmod.network.same_padding import Sides, same_padding, symmetric_kernel
 
 LEAST_SIZE = 5
 """Side of the smallest kernel whose gradient is slow in oneDNN."""
@@ -27,7 +29,7 @@ class FastDepthwise(nn.Conv2d):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if _is_fast(input, weight):
-            return _Depthwise.apply(input, weight, self.stride, self.padding)
+            return _Depthwise.apply(input, weight, self.stride, self.padding, self.padding)
         return super()._conv_forward(input, weight, bias)
 
 
@@ -36,8 +38,8 @@ class FastDepthwiseSame(Conv2dSame):
 
     def forward(self, x: Tensor) -> Tensor:
         if _is_fast(x, self.weight):  # type: ignore[arg-type]
-            padded = pad_same(x, self.kernel_size, self.stride)  # type: ignore[arg-type]
-            return _Depthwise.apply(padded, self.weight, self.stride, (0, 0))
+            before, after = same_padding(x.shape[2:], self.kernel_size, self.stride)  # type: ignore[arg-type]
+            return _Depthwise.apply(x, self.weight, self.stride, before, after)
         return super().forward(x)
 
 
@@ -47,15 +49,10 @@ FAST = {nn.Conv2d: FastDepthwise, Conv2dSame: FastDepthwiseSame}
 def use_fast_depthwise(module: nn.Module) -> int:
     """Make the depthwise convolutions in ``module`` train fast on a CPU where they don't.
 
-    Their class alone changes: parameters, hooks, names and the state dict stay.
-
     Returns:
-        The number of layers that changed; 0 for a network without large depthwise kernels.
+        The number of layers that changed; 0 for a network without large or TensorFlow's depthwise kernels.
     """
-    slow = [layer for layer in module.modules() if type(layer) in FAST and _is_slow(layer)]
-    for layer in slow:
-        layer.__class__ = FAST[type(layer)]
-    return len(slow)
+    return change_classes(module, FAST, _is_slow)
 
 
 def _is_slow(layer: nn.Module) -> bool:
@@ -63,7 +60,7 @@ def _is_slow(layer: nn.Module) -> bool:
     return (
         layer.groups == layer.in_channels == layer.out_channels
         and layer.groups > 1
-        and max(layer.kernel_size) >= LEAST_SIZE
+        and (max(layer.kernel_size) >= LEAST_SIZE or (type(layer) is Conv2dSame and max(layer.stride) > 1))
         and layer.bias is None
         and layer.dilation == (1, 1)
         and layer.padding_mode == "zeros"
@@ -76,13 +73,13 @@ def _is_fast(x: Tensor, weight: Tensor) -> bool:
 
 
 class _Depthwise(torch.autograd.Function):
-    """torch's convolution, with the weight's gradient from ``depthwise_kernel``."""
+    """torch's convolution with zeros before and after the map, and the weight's gradient from ``depthwise_kernel``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: Sides, before: Sides, after: Sides) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.stride, ctx.padding = stride, padding
-        return functional.conv2d(x, weight, None, stride, padding, groups=len(weight))
+        ctx.stride, ctx.before, ctx.after = stride, before, after
+        return functional.conv2d(x, symmetric_kernel(weight, before, after), None, stride, after, groups=len(weight))
 
     @staticmethod
     @once_differentiable
@@ -90,17 +87,15 @@ class _Depthwise(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         wants_x, wants_weight = ctx.needs_input_grad[:2]
         of_x, _, _ = torch.ops.aten.convolution_backward(
-            gradient, x, weight, None, ctx.stride, ctx.padding, (1, 1), False, (0, 0), len(weight),
-            (wants_x, False, False),
+            gradient, x, symmetric_kernel(weight, ctx.before, ctx.after), None, ctx.stride, ctx.after, (1, 1), False,
+            (0, 0), len(weight), (wants_x, False, False),
         )  # fmt: skip
-        of_weight = _weight_gradient(x, gradient, weight, ctx.stride, ctx.padding) if wants_weight else None
-        return of_x, of_weight, None, None
+        of_weight = _weight_gradient(x, gradient, weight, ctx.stride, ctx.before) if wants_weight else None
+        return of_x, of_weight, None, None, None
 
 
-def _weight_gradient(
-    x: Tensor, gradient: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]
-) -> Tensor:
+def _weight_gradient(x: Tensor, gradient: Tensor, weight: Tensor, stride: Sides, before: Sides) -> Tensor:
     from dualmod.network.depthwise_kernel import weight_gradient  # numba takes a while to import: only to train
 
     size = (weight.shape[2], weight.shape[3])
-    return torch.from_numpy(weight_gradient(as_array(x), as_array(gradient), size, stride=stride, padding=padding))
+    return torch.from_numpy(weight_gradient(as_array(x), as_array(gradient), size, stride=stride, padding=before))

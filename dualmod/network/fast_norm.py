@@ -15,7 +15,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from dualmod.network.loops import as_array, loops_allowed
+from dualmod.network.loops import as_array, change_classes, loops_allowed
 
 MOST_THREADS = 1
 """The loops run in one thread; with more torch's operation is as fast."""
@@ -50,17 +50,8 @@ FAST = {nn.BatchNorm2d: FastNorm, BatchNormAct2d: FastNormAct}
 
 
 def use_fast_norm(module: nn.Module) -> int:
-    """Make the batch normalisations in ``module`` train fast on a CPU.
-
-    Their class alone changes: parameters, buffers, hooks, names and the state dict stay.
-
-    Returns:
-        The number of layers that changed.
-    """
-    slow = [layer for layer in module.modules() if type(layer) in FAST and _is_usual(layer)]
-    for layer in slow:
-        layer.__class__ = FAST[type(layer)]
-    return len(slow)
+    """Make the batch normalisations in ``module`` train fast on a CPU, and count those that changed."""
+    return change_classes(module, FAST, _is_usual)
 
 
 def _is_usual(layer: nn.Module) -> bool:

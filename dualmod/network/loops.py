@@ -1,9 +1,12 @@
-"""When loops of this package may stand in for an operation of torch on a CPU, and how they see its tensors."""
+"""When loops of this package may stand in for an operation of torch on a CPU, in which layers, and how they see its
+tensors."""
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _python_dispatch
 
 
@@ -33,3 +36,18 @@ def loops_allowed(x: Tensor, weight: Tensor, most_threads: int) -> bool:
 def as_array(maps: Float[Tensor, "batch channels height width"]) -> Float[np.ndarray, "batch height width channels"]:
     """The maps with channels last, as a contiguous array; of the same memory where they lie so."""
     return maps.detach().contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).numpy()
+
+
+def change_classes(
+    module: nn.Module, classes: Mapping[type[nn.Module], type[nn.Module]], fits: Callable[[nn.Module], bool]
+) -> int:
+    """Give the layers in ``module`` that fit the class that stands for theirs; parameters, buffers, hooks, names and
+    the state dict stay.
+
+    Returns:
+        The number of layers that changed.
+    """
+    layers = [layer for layer in module.modules() if type(layer) in classes and fits(layer)]
+    for layer in layers:
+        layer.__class__ = classes[type(layer)]
+    return len(layers)

@@ -22,7 +22,8 @@ from synth.dataset.manifest import Manifest
 from synth.dataset.shards import SampleStore
 from synth.evenly import evenly_spaced
 from synth.files import require_writable, written_atomically
-from synth.licences import flat, terms_of_scene
+from synth.licences import terms_of_scene
+from synth.nested import flat
 
 CARD_FILE = "README.md"
 QUICK_COUNT = 100

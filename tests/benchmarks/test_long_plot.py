@@ -46,11 +46,17 @@ def test_the_table_shows_branches_beside_their_trunk_and_the_fit():
 
 def test_the_target_is_read_off_at_the_process_time_of_all_processes():
     trunk = [
-        {"kind": "trunk", "views": views, "cpu_seconds": seconds, "validation_given_pck_box@0.1": value}
-        for views, seconds, value in [(1, 100.0, 0.5), (2, 250.0, 0.6), (3, 40.0, 0.7), (4, 90.0, 0.8)]
+        {"kind": "trunk", "views": views, "seconds": wall, "cpu_seconds": cpu, "validation_given_pck_box@0.1": value}
+        for views, wall, cpu, value in [
+            (1, 150.0, 100.0, 0.5),
+            (2, 400.0, 250.0, 0.6),
+            (3, 60.0, 40.0, 0.7),
+            (4, 140.0, 90.0, 0.8),
+            (5, 135, 99, 0.9),
+        ]
     ]
     rows = [*trunk[:2], {"kind": "decayed", "views": 3, "cpu_seconds": 1.0}, *trunk[2:]]
-    assert cpu_seconds_spent(trunk) == [100, 250, 290, 340]
+    assert cpu_seconds_spent(trunk) == [100, 250, 290, 340, 439]
     assert within(rows, 99) is None and within(rows, 249) == (0.5, 100, 1) and within(rows, 290) == (0.7, 290, 3)
 
 
