@@ -35,7 +35,6 @@ DOMAIN = (
     "scene.sleeve_share=0.9",
     "scene.view.selfie_palm=0.2",
     "scene.view.egocentric=0.4",
-    "scene.view.by_gesture=0",
 )
 """Options of ``generate`` that make the domain another one."""
 TARGET_SKINS_EVERY = 3

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from synth.conventions import RIGHT
-from synth.dataset.manifest import RANDOM_STREAM
+from synth.dataset.manifest import GENERATOR_VERSION
 from synth.dataset.sample import HandSample
 from synth.hand import HandModel, PoseOptions, PoseSampler, load_hand, load_pose_file
 from synth.render import get_renderer
@@ -84,7 +84,7 @@ class SampleMaker:
         """Samples ``first`` to ``last - 1``."""
         for start in range(first, last, POSE_BLOCK):
             indices = range(start, min(start + POSE_BLOCK, last))
-            generators = [np.random.default_rng([RANDOM_STREAM, self._seed, index]) for index in indices]
+            generators = [np.random.default_rng([GENERATOR_VERSION, self._seed, index]) for index in indices]
             drafts = [self._scenes.draft(rng) for rng in generators]
             for index, rng, draft, hands in zip(indices, generators, drafts, self._posed(drafts), strict=True):
                 yield self._seen(index, rng, draft, hands)

@@ -10,11 +10,8 @@ from synth.conventions import DEPTH_STEP_M, JOINT_NAMES, PART_NAMES
 from synth.files import require_folder, written_atomically
 
 FORMAT_VERSION = 1
-GENERATOR_VERSION = 6
+GENERATOR_VERSION = 5
 """Goes up whenever the same seed and index make other bytes."""
-RANDOM_STREAM = 5
-"""Word of every sample's seed: the generator version with which its random numbers last became others. Options that
-switch off what is newer make the bytes of that version."""
 MANIFEST_FILE = "manifest.json"
 
 

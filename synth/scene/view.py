@@ -36,7 +36,7 @@ BACK_UP_SHARE = 0.7
 
 @dataclass
 class ViewOptions:
-    """How often each kind of view is drawn; the weights need not sum to 1. Views of named gestures follow a table."""
+    """How often each kind of view is drawn, as weights of any sum. Views of named gestures may follow a table."""
 
     selfie_palm: float = option(0.42, "weight of the palm towards the camera, fingers up")
     selfie_back: float = option(0.14, "weight of the back of the hand towards the camera, fingers up")
@@ -45,13 +45,16 @@ class ViewOptions:
     uniform: float = option(0.15, "weight of views from everywhere")
     table: float = option(0.05, "weight of a hand that lies on a table, seen from above")
     by_gesture: float = option(
-        1.0, "share of the views of named gestures, those from everywhere apart, that are as people show them; 0: none"
+        0.0, "share of the views of named gestures, those from everywhere apart, that are as people show them; 0: none"
     )
     gesture_table: str = option("", "YAML file that says how people show each gesture; empty: the shipped one")
     of: dict[str, str] = option({}, "views of a gesture in place of the table's: scene.view.of.one=back:2,palm:1")
 
     def __post_init__(self) -> None:
         check(0 <= self.by_gesture <= 1, "scene.view.by_gesture", self.by_gesture, "in [0, 1]")
+        for key in ("of", "gesture_table"):
+            given, legal = getattr(self, key), "left out without scene.view.by_gesture above 0, or scene.view=shown"
+            check(self.by_gesture > 0 or not given, f"scene.view.{key}", given, legal)
         for key, weight in self.weights().items():
             check(weight >= 0, f"scene.view.{key}", weight, "at least 0")
         check(sum(self.weights().values()) > 0, "scene.view", self.weights(), "weights of which one is above 0")

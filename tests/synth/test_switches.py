@@ -65,7 +65,7 @@ def default(folders: list[str]) -> list[dict]:
 
 
 def test_the_table_has_the_factors_of_the_scene() -> None:
-    assert len(ROWS) == 20 and len({option for _, option, _ in ROWS}) == len(ROWS)
+    assert len(ROWS) == 19 and len({option for _, option, _ in ROWS}) == len(ROWS)
 
 
 @pytest.mark.parametrize(("factor", "option", "place"), ROWS, ids=[option for _, option, _ in ROWS])

@@ -14,6 +14,8 @@ from synth.dataset.manifest import new_manifest
 from synth.dataset.verify import verify
 from synth.generate import GenerateConfig, generate, kept_config
 from synth.licences import terms_of_renders
+from synth.scene.gesture_views import load_gesture_views
+from synth.scene.view import ViewOptions
 
 
 def rows(text: str, heading: str) -> dict[str, list[str]]:
@@ -114,7 +116,8 @@ def test_gestures_and_their_views_are_counted_together_beside_what_was_asked_for
     scenes += [sample.scene | {"pose": "between:one-fist", "view": "side"}]
     census = take_census([dataclasses.replace(sample, scene=scene) for scene in scenes])
     assert census.gesture_views == {"one": {"gesture:lips": 2, "uniform": 1}, "fist": {"table": 1}}
-    manifest = read_manifest(data)
+    shown = ViewOptions(by_gesture=1)
+    manifest = dataclasses.replace(read_manifest(data), gesture_views=load_gesture_views(shown).shares(shown))
     asked = manifest.gesture_views["one"]
     assert sum(asked.values()) == pytest.approx(1) and asked["uniform"] == pytest.approx(1 / 7)
     lips, uniform = (round(100 * asked[view]) for view in ("gesture:lips", "uniform"))

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import chisquare
 
 from synth.config import compose_config
-from synth.dataset.manifest import RANDOM_STREAM
+from synth.dataset.manifest import GENERATOR_VERSION
 from synth.generate import GenerateConfig, main
 from synth.hand import HandAxes, HandModel, PoseSampler, load_hand, mirror_arrays, mirror_points, mirror_pose
 from synth.hand.gestures import GESTURES
@@ -21,7 +21,8 @@ from synth.scene.skin import load_skins
 from synth.scene.view import DOWN_RAD, KINDS, R_CAM_PALM, ViewOptions, about, sample_view
 
 TABLE = yaml.safe_load(SHIPPED.read_text())
-VIEWS = load_gesture_views(ViewOptions())
+SHOWN = ViewOptions(by_gesture=1)
+VIEWS = load_gesture_views(SHOWN)
 TOWARDS_CAMERA, UP = np.array([0, 0, -1.0]), np.array([0, -1.0, 0])
 ARRAYS = load_hand("open")
 AXES, POSES = HandAxes.of(ARRAYS), PoseSampler(ARRAYS)
@@ -66,7 +67,7 @@ def test_views_are_as_frequent_as_the_table_says(gesture, by_gesture):
 
 
 def test_about_fifteen_percent_stay_uniform_over_all_rotations_for_every_gesture():
-    options = ViewOptions()
+    options = SHOWN
     for gesture in GESTURES:
         assert VIEWS.shares(options)[gesture]["uniform"] == pytest.approx(0.15 / 1.05)
     rng, mixture = np.random.default_rng(2), VIEWS.of_pose("gesture:thumbs_up")
@@ -198,7 +199,7 @@ def view_before_gestures(rng: np.random.Generator, options: ViewOptions) -> tupl
 
 
 @pytest.mark.parametrize(("options", "mixture"), [
-    (ViewOptions(by_gesture=0), VIEWS.of_pose("gesture:one")), (ViewOptions(), VIEWS.of_pose("between:one-fist")),
+    (ViewOptions(by_gesture=0), VIEWS.of_pose("gesture:one")), (SHOWN, VIEWS.of_pose("between:one-fist")),
 ])  # fmt: skip
 def test_switched_off_or_without_a_gesture_the_views_are_bit_by_bit_those_of_version_5(options, mixture):
     ours, theirs = np.random.default_rng(5), np.random.default_rng(5)
@@ -227,7 +228,7 @@ def described(options: ViewOptions) -> list[tuple]:
     sampler = SceneSampler(ARRAYS, skins, None, size_px=64, options=SceneOptions(view=options))
     found = []
     for index in range(len(OF_VERSION_5)):
-        rng = np.random.default_rng([RANDOM_STREAM, 3, index])
+        rng = np.random.default_rng([GENERATOR_VERSION, 3, index])
         draft = sampler.draft(rng)
         pose_aa, betas = (torch.tensor(x, dtype=torch.float32)[None] for x in (draft.pose_aa, draft.betas))
         mesh = model.pose_blocks(pose_aa, betas, torch.zeros(1, 3))
@@ -236,21 +237,20 @@ def described(options: ViewOptions) -> list[tuple]:
     return found
 
 
-def test_independent_views_make_the_samples_of_version_5():
-    options = compose_config("generate", GenerateConfig, ["out=x", "scene.view=independent"]).scene.view
-    assert options == ViewOptions(by_gesture=0)
-    assert described(options) == OF_VERSION_5
+def test_by_default_the_samples_are_those_before_gestures_had_views():
+    assert described(ViewOptions()) == OF_VERSION_5
 
 
-def test_by_default_a_named_gesture_alone_changes():
-    changed = described(ViewOptions())
+def test_with_the_table_a_named_gesture_alone_changes():
+    assert compose_config("generate", GenerateConfig, ["out=x", "scene.view=shown"]).scene.view == SHOWN
+    changed = described(SHOWN)
     assert [a != b for a, b in zip(changed, OF_VERSION_5, strict=True)] == [False, False, False, True, False, False]
-    assert changed[3][0] == "gesture:pinch_open" and changed[3][1] in VIEWS.shares(ViewOptions())["pinch_open"]
+    assert changed[3][0] == "gesture:pinch_open" and changed[3][1] in VIEWS.shares(SHOWN)["pinch_open"]
 
 
 def test_a_gestures_views_can_be_given_as_an_option():
     composed = compose_config(
-        "generate", GenerateConfig, ["out=x", "scene.view.of.one=lips:3,back", "scene.view.side=0"]
+        "generate", GenerateConfig, ["out=x", "scene.view=shown", "scene.view.of.one=lips:3,back", "scene.view.side=0"]
     )
     options = composed.scene.view
     assert set(kinds("one", options)) == {"gesture:lips", "gesture:back", "uniform"}
@@ -262,7 +262,7 @@ def test_a_gestures_views_can_be_given_as_an_option():
 def test_an_own_table_takes_the_place_of_the_shipped_one(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("views: {over: {towards: wrist, up: back}}\ngestures: {fist: {over: 1}}\n")
-    options = ViewOptions(gesture_table=str(file), uniform=0)
+    options = ViewOptions(by_gesture=1, gesture_table=str(file), uniform=0)
     assert set(kinds("fist", options)) == {"gesture:over"}
     assert "gesture:over" not in kinds("one", options) and len(kinds("one", options)) == 5
 
@@ -306,10 +306,17 @@ def changed(path: str, value: object) -> str:
 def test_a_bad_table_is_one_line_that_says_where(text, message, tmp_path, capsys):
     file = tmp_path / "mine.yaml"
     file.write_text(text)
-    assert main([f"out={tmp_path / 'd'}", f"scene.view.gesture_table={file}"]) == 1
+    assert main([f"out={tmp_path / 'd'}", "scene.view=shown", f"scene.view.gesture_table={file}"]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and re.search(message, error) and f"scene.view.gesture_table={file}" in error
     assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize("option", ["scene.view.of.one=back", "scene.view.gesture_table=mine.yaml"])
+def test_what_does_nothing_by_default_says_so(option, tmp_path, capsys):
+    assert main([f"out={tmp_path / 'd'}", option]) == 1
+    error = capsys.readouterr().err
+    assert "left out without scene.view.by_gesture above 0, or scene.view=shown" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -328,7 +335,7 @@ def test_a_bad_table_is_one_line_that_says_where(text, message, tmp_path, capsys
     ],
 )
 def test_a_bad_option_is_one_line(option, message, tmp_path, capsys):
-    assert main([f"out={tmp_path / 'd'}", option]) == 1
+    assert main([f"out={tmp_path / 'd'}", "scene.view=shown", option]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and message in error
     assert not (tmp_path / "d").exists()
