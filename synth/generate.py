@@ -29,6 +29,7 @@ from synth.hand import SKINNINGS, HandModel, PoseOptions, load_hand, load_pose_f
 from synth.licences import short_key, terms_of_renders, users_folders
 from synth.ray_executor import AUTO
 from synth.render import get_renderer
+from synth.scene.gesture_views import load_gesture_views
 from synth.scene.mesh_files import check_meshes, list_meshes
 from synth.scene.panorama import check_panoramas, list_panoramas
 from synth.scene.photos import check_photos, list_photos
@@ -112,7 +113,12 @@ def generate(cfg: GenerateConfig) -> Manifest:
     arrays = load_hand(cfg.hand)
     kept = kept_config(cfg)
     manifest = new_manifest(
-        kept, arrays.name, terms_of_renders(arrays.licence, kept), shards, fingertip_vertices=arrays.tip_vertex_ids
+        kept,
+        arrays.name,
+        terms_of_renders(arrays.licence, kept),
+        shards,
+        fingertip_vertices=arrays.tip_vertex_ids,
+        gesture_views=load_gesture_views(cfg.scene.view).shares(cfg.scene.view),
     )
     remove_leftovers(out)
     write_manifest(out, manifest)
@@ -146,12 +152,13 @@ def maker_settings(cfg: GenerateConfig) -> MakerSettings:
 
     Raises:
         ValueError: for an unknown hand or renderer, a hand that no arm can be joined to, a skinning or renderer that
-            does not work here, or an unreadable picture or file of poses.
+            does not work here, or an unreadable picture, file of poses or table of views.
         FileNotFoundError: for missing files.
     """
     arrays = load_hand(cfg.hand)
     find_wrist_ring(arrays.faces, arrays.v_template)
     load_pose_file(cfg.poses, arrays)
+    load_gesture_views(cfg.scene.view)
     HandModel(arrays, cfg.skinning)
     get_renderer(cfg.renderer)()  # both made here once, so that what they lack ends the run before it starts
     if cfg.skins:

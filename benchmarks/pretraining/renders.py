@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from benchmarks.long.settings import overrides
 from benchmarks.pretraining.tables import Row, Table, key_of
 from distill.simulated_target import DOMAIN
@@ -81,13 +83,16 @@ def open_sets(folders: Mapping[str, Path]) -> dict[str, LabelledImages]:
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """What tells the renders of a dataset from others, on any machine: folders in its options count by name alone."""
+    """What tells the renders of a dataset from others, on any machine and after new options: folders count by name
+    alone, and options that have their default do not."""
     manifest = read_manifest(folder)
     told = {key: manifest.config[key] for key in ("num_samples", "seed", "image_size")}
     return {**told, "generator_version": manifest.generator_version, "digest": _digest(manifest)}
 
 
 def _digest(manifest: Manifest) -> str:
-    values = {key: Path(v).name if isinstance(v, str) else v for key, v in flat(manifest.config)}
+    usual = dict(flat(OmegaConf.to_container(OmegaConf.structured(GenerateConfig))))
+    changed = {key: value for key, value in flat(manifest.config) if key not in usual or usual[key] != value}
+    values = {key: Path(value).name if isinstance(value, str) else value for key, value in changed.items()}
     text = json.dumps([manifest.generator_version, manifest.hand_model, values], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

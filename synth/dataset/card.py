@@ -29,6 +29,7 @@ CARD_FILE = "README.md"
 QUICK_COUNT = 100
 """Samples that ``generate`` counts, in a fraction of a second; the verb counts more."""
 MOST_KINDS = 12
+MOST_VIEWS = 6
 COMMAND_WIDTH = 100
 PHOTO_SHARE = "scene.photo_background_share"
 """The one share that counts only with another option, and that the samples note as a kind."""
@@ -68,6 +69,7 @@ def card_text(manifest: Manifest, census: Census) -> str:
         "Factors": _factors(manifest, census),
         "Statistics": _statistics(census),
         "What was drawn": _drawn(census),
+        "Gestures and views": _gesture_views(manifest, census),
         "Known biases": [f"- {line}" for line in known_biases(manifest, census)],
         "How it was made": _origin(manifest),
     }
@@ -144,6 +146,24 @@ def _drawn(census: Census) -> Iterator[str]:
             named.append(f"{len(rest)} others {100 * sum(share for _, share in rest):.1f} %")
         rows.append((key, str(len(shares)), ", ".join(named)))
     yield from _table(("what", "kinds", "shares"), rows)
+
+
+def _gesture_views(manifest: Manifest, census: Census) -> Iterator[str]:
+    """Named gestures, the most frequent first, with their views as they were found and asked for."""
+    if not census.gesture_views:
+        yield "No named gesture is among the samples counted."
+        return
+    rows = []
+    for gesture, views in sorted(census.gesture_views.items(), key=lambda item: -item[1].total()):
+        asked = manifest.gesture_views.get(gesture, {})
+        named = [
+            f"{view} {100 * count / views.total():.0f} %{f' ({100 * asked.get(view, 0):.0f} %)' if asked else ''}"
+            for view, count in views.most_common(MOST_VIEWS)
+        ]
+        rest = len(views) - MOST_VIEWS
+        named += [f"{rest} others"] if rest > 0 else []
+        rows.append((gesture, f"{100 * views.total() / census.num_counted:.1f} %", ", ".join(named)))
+    yield from _table(("gesture", "of all samples", "views found (asked for)"), rows)
 
 
 def _origin(manifest: Manifest) -> Iterator[str]:

@@ -10,7 +10,7 @@ from skimage.color import rgb2lab
 
 from synth.conventions import BONES, HAND_PARTS, ROOT_JOINT
 from synth.dataset.sample import HandSample
-from synth.hand import bone_lengths
+from synth.hand import bone_lengths, shown_gesture
 from synth.statistics import sample_statistics
 
 MIDDLE_FINGER_BONES = [BONES.index(bone) for bone in ((0, 9), (9, 10), (10, 11), (11, 12))]
@@ -26,6 +26,7 @@ class Census:
         kinds: What was drawn -> how often each kind of it was.
         presence: Things that are there or not -> samples in which they are there.
         handedness: Samples of each hand.
+        gesture_views: Named gesture -> how often each view of it was drawn.
     """
 
     num_counted: int = 0
@@ -33,6 +34,7 @@ class Census:
     kinds: dict[str, Counter[str]] = field(default_factory=dict)
     presence: dict[str, int] = field(default_factory=dict)
     handedness: Counter[str] = field(default_factory=Counter)
+    gesture_views: dict[str, Counter[str]] = field(default_factory=dict)
 
     def add(self, sample: HandSample) -> None:
         """Count one sample."""
@@ -42,6 +44,9 @@ class Census:
             self.numbers.setdefault(label, []).append(value)
         for key, value in sample.scene.items():
             self._count_drawn(key, value)
+        gesture = shown_gesture(str(sample.scene.get("pose", "")))
+        if gesture is not None and "view" in sample.scene:
+            self.gesture_views.setdefault(gesture, Counter())[str(sample.scene["view"])] += 1
 
     def shares(self, key: str) -> list[tuple[str, float]]:
         """Kinds of what was drawn under ``key`` with their shares, the most frequent first."""

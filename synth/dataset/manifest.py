@@ -1,7 +1,7 @@
 """The manifest of a dataset: what made it, what its numbers mean, and which shards it has."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Manifest:
         depth_invalid: Value in the depth images of a pixel without a measurement.
         fingertip_vertices: Vertices of the hand model's mesh that are its fingertips, thumb to little finger; empty in
             datasets that were made before this was noted.
+        gesture_views: Gesture -> view as the samples name it -> share of the gesture's images that was asked for; empty
+            in datasets that were made before this was noted.
     """
 
     format_version: int
@@ -60,6 +62,7 @@ class Manifest:
     depth_unit: str = "metre"
     depth_invalid: int = 0
     fingertip_vertices: list[int] = field(default_factory=list)
+    gesture_views: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def new_manifest(
@@ -68,6 +71,7 @@ def new_manifest(
     licence_notes: list[str],
     shards: list[ShardEntry],
     fingertip_vertices: Iterable[int] = (),
+    gesture_views: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Manifest:
     """A manifest in today's versions and conventions."""
     return Manifest(
@@ -82,6 +86,7 @@ def new_manifest(
         num_samples=sum(s.num_samples for s in shards),
         shards=shards,
         fingertip_vertices=[int(vertex) for vertex in fingertip_vertices],
+        gesture_views={gesture: dict(shares) for gesture, shares in (gesture_views or {}).items()},
     )
 
 

@@ -7,7 +7,7 @@ from synth.hand.joints import ORDERS, bone_lengths, from_ours, to_ours
 from synth.hand.mirror import mirror_arrays, mirror_image, mirror_K, mirror_points, mirror_pose
 from synth.hand.model import SKINNINGS, HandMesh, HandModel
 from synth.hand.pose_file import PoseFile, PoseOptions, load_pose_file
-from synth.hand.poses import PoseMixture, PoseSampler, shows_contact
+from synth.hand.poses import PoseMixture, PoseSampler, shown_gesture, shows_contact
 from synth.hand.shapes import sample_shape
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "pose_from_angles",
     "sample_shape",
     "save_hand",
+    "shown_gesture",
     "shows_contact",
     "skin_files",
     "to_ours",

@@ -48,9 +48,11 @@ class PoseMixture:
     synergy: float = option(0.12, "share whose fingers curl together, two main directions (Santello et al. 1998)")
     independent: float = option(0.10, "share whose fingers move each for itself")
     contact: float = option(1.0, "factor on poses in which fingertip and thumb touch (ok, pinches, tripod); 0 for none")
+    weights: dict[str, str] = option({}, "weights of gestures in place of their own: poses.weights.one=3, 0 for never")
 
     def __post_init__(self) -> None:
         check(0 <= self.contact <= 10, "poses.contact", self.contact, "in [0, 10]")
+        self.gesture_weights()
         shares = self.shares()
         if not all(0 <= share < np.inf for share in shares.values()) or sum(shares.values()) <= 0:
             given = ", ".join(f"poses.{kind}={getattr(self, kind):g}" for kind in shares)
@@ -58,8 +60,34 @@ class PoseMixture:
 
     def shares(self) -> dict[str, float]:
         """Kind -> share; pinches start from a touch."""
-        kinds = [item.name for item in fields(PoseMixture) if item.name != "contact"]
+        kinds = [item.name for item in fields(PoseMixture) if item.name not in ("contact", "weights")]
         return {kind: getattr(self, kind) * (self.contact if kind == "pinch" else 1.0) for kind in kinds}
+
+    def gesture_weights(self) -> dict[str, float]:
+        """Gesture -> weight among the gestures.
+
+        Raises:
+            ValueError: for an unknown gesture, or a weight that is none.
+        """
+        given = {name: _weight(name, value) for name, value in self.weights.items()}
+        drawn = {
+            name: given.get(name, gesture.weight) * (self.contact if gesture.contact else 1.0)
+            for name, gesture in GESTURES.items()
+        }
+        check(sum(drawn.values()) > 0, "poses.weights", self.weights, "weights of which one is above 0")
+        return drawn
+
+
+def _weight(gesture: str, value: str) -> float:
+    key = f"poses.weights.{gesture}"
+    if gesture not in GESTURES:
+        raise ValueError(f"{key}={value}: there is no gesture {gesture}; legal: {', '.join(GESTURES)}")
+    try:
+        weight = float(value)
+    except ValueError:
+        weight = np.nan
+    check(0 <= weight < np.inf, key, value, "a number, at least 0")
+    return weight
 
 
 class PoseSampler:
@@ -74,8 +102,8 @@ class PoseSampler:
         shares = mixture.shares()
         self._kinds, self._shares = list(shares), _cumulated(list(shares.values()))
         self._source = source
-        self._names = list(GESTURES)
-        self._weights = _cumulated([g.weight * (mixture.contact if g.contact else 1.0) for g in GESTURES.values()])
+        weights = mixture.gesture_weights()
+        self._names, self._weights = list(weights), _cumulated(list(weights.values()))
         self._angles = {name: gesture.angles_deg() for name, gesture in GESTURES.items()}
         # a touching gesture of another hand than the open one may overlap by itself: noise must not add to it
         self._limits = {name: max(MAX_OVERLAP_M, self._overlap(a) + 0.0005) for name, a in self._angles.items()}
@@ -145,6 +173,12 @@ class PoseSampler:
         others = self._angles[self._any_gesture(rng)]
         angles[4:16] += rng.uniform(0.0, scale) * (others[4:16] - angles[4:16])
         return angles + _small_noise(scale, rng)
+
+
+def shown_gesture(source: str) -> str | None:
+    """The named gesture that a pose from ``source`` (as ``PoseSampler.sample`` names it) is; None if it is none."""
+    kind, _, name = source.partition(":")
+    return name if kind == "gesture" else None
 
 
 def shows_contact(source: str) -> bool:

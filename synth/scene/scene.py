@@ -16,6 +16,7 @@ from synth.scene.background import BackgroundOptions, Backgrounds, Setting
 from synth.scene.camera import Camera
 from synth.scene.company import Company, CompanySampler, FirstHand, OccluderOptions
 from synth.scene.environment import Surroundings, light_from_panorama
+from synth.scene.gesture_views import load_gesture_views
 from synth.scene.joined import Joiner
 from synth.scene.light import DrawnLight, LightOptions, sample_light, sample_material
 from synth.scene.limb import LimbSampler
@@ -139,6 +140,7 @@ class SceneSampler:
         self._skins = skins
         self._wrist_albedo = [albedo_at(skin, self._limbs.ring_uv) for skin in skins]
         self._poses = poses or PoseSampler(arrays)
+        self._gesture_views = load_gesture_views(options.view)
         self._panoramas = panoramas
         self._backgrounds = Backgrounds(
             options.background, photos=photos, photo_share=options.photo_background_share, textures=textures
@@ -175,7 +177,7 @@ class SceneSampler:
             joints: Its 21 joints.
             other: Vertices and joints of the other hand, posed as a right hand.
         """
-        view = sample_view(rng, self._options.view)
+        view = sample_view(rng, self._options.view, self._gesture_views.of_pose(draft.pose_source))
         joints_turned = (joints - joints[WRIST]) @ view.R_cam_hand.T
         place = sample_placement(rng, joints_turned, self._size_px, self._options.placement)
         T_cam_hand = (view.R_cam_hand, place.shift_m - view.R_cam_hand @ joints[WRIST])

@@ -251,6 +251,18 @@ def test_a_row_has_renders_of_its_own(place, trained):
     assert own == table
 
 
+def test_renders_are_the_same_when_an_option_came_later_with_a_default_that_changes_nothing(place):
+    found = renders.facts(place / "renders")
+    manifest = place / "renders" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    del content["config"]["scene"]["view"]["uniform"]
+    manifest.write_text(json.dumps(content))
+    assert renders.facts(place / "renders") == found
+    content["config"]["scene"]["view"]["uniform"] = 0.5
+    manifest.write_text(json.dumps(content))
+    assert renders.facts(place / "renders")["digest"] != found["digest"]
+
+
 def test_results_on_other_renders_are_not_mixed(place, trained, capsys):
     assert main(words(place, "rows=base")) == 0
     shutil.copytree(place / "renders", place / "elsewhere")

@@ -5,6 +5,7 @@ import pytest
 
 from synth.config import compose_config
 from synth.generate import GenerateConfig
+from synth.scene.gesture_views import load_gesture_views
 from synth.scene.view import sample_view
 
 VIEWS = {
@@ -13,6 +14,7 @@ VIEWS = {
     "table": {"table"},
     "any": {"uniform"},
     "mixed": {"selfie_palm", "selfie_back", "egocentric", "side", "uniform", "table"},
+    "shown": {"selfie_palm", "selfie_back", "egocentric", "side", "uniform", "table"},
 }
 
 
@@ -24,6 +26,14 @@ def composed(*overrides: str) -> GenerateConfig:
 def test_a_named_mixture_draws_its_kinds_of_view(name: str) -> None:
     options, rng = composed(f"scene.view={name}").scene.view, np.random.default_rng(0)
     assert {sample_view(rng, options).kind for _ in range(300)} == VIEWS[name]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_go_with_gestures_in_shown_alone(name: str) -> None:
+    options, rng = composed(f"scene.view={name}").scene.view, np.random.default_rng(0)
+    mixture = load_gesture_views(options).of_pose("gesture:thumbs_up")
+    kinds = {sample_view(rng, options, mixture).kind for _ in range(300)}
+    assert any(kind.startswith("gesture:") for kind in kinds) == (name == "shown")
 
 
 def test_the_command_line_and_python_have_the_same_defaults() -> None:

@@ -14,6 +14,8 @@ from synth.dataset.manifest import new_manifest
 from synth.dataset.verify import verify
 from synth.generate import GenerateConfig, generate, kept_config
 from synth.licences import terms_of_renders
+from synth.scene.gesture_views import load_gesture_views
+from synth.scene.view import ViewOptions
 
 
 def rows(text: str, heading: str) -> dict[str, list[str]]:
@@ -106,6 +108,23 @@ def test_shares_and_statistics_are_those_of_the_samples(data):
     assert float(rows(text, "Statistics")["longer side of the joints' box, px"][2]) == pytest.approx(fills[4], rel=5e-3)
     skins = rows(text, "What was drawn")["skin"]
     assert skins[0] == str(len({s.scene["skin"] for s in samples}))
+
+
+def test_gestures_and_their_views_are_counted_together_beside_what_was_asked_for(data, sample):
+    found = [("one", "gesture:lips"), ("one", "gesture:lips"), ("one", "uniform"), ("fist", "table")]
+    scenes = [sample.scene | {"pose": f"gesture:{g}", "view": v} for g, v in found]
+    scenes += [sample.scene | {"pose": "between:one-fist", "view": "side"}]
+    census = take_census([dataclasses.replace(sample, scene=scene) for scene in scenes])
+    assert census.gesture_views == {"one": {"gesture:lips": 2, "uniform": 1}, "fist": {"table": 1}}
+    shown = ViewOptions(by_gesture=1)
+    manifest = dataclasses.replace(read_manifest(data), gesture_views=load_gesture_views(shown).shares(shown))
+    asked = manifest.gesture_views["one"]
+    assert sum(asked.values()) == pytest.approx(1) and asked["uniform"] == pytest.approx(1 / 7)
+    lips, uniform = (round(100 * asked[view]) for view in ("gesture:lips", "uniform"))
+    told = rows(card_text(manifest, census), "Gestures and views")
+    assert told["one"] == ["60.0 %", f"gesture:lips 67 % ({lips} %), uniform 33 % ({uniform} %)"]
+    older = rows(card_text(dataclasses.replace(manifest, gesture_views={}), census), "Gestures and views")
+    assert older["one"] == ["60.0 %", "gesture:lips 67 %, uniform 33 %"]
 
 
 def test_licences_hand_and_versions_stand_in_the_card(data):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth.conventions import JOINT_NAMES
-from synth.hand import HandAxes, PoseMixture, PoseSampler, angles_from_pose, load_hand, shows_contact
+from synth.hand import HandAxes, PoseMixture, PoseSampler, angles_from_pose, load_hand, shown_gesture, shows_contact
 from synth.hand.anatomy import LOWER_DEG, UPPER_DEG
 from synth.hand.gestures import GESTURES, OPEN_PINCHES, PINCHES
 from synth.hand.poses import independent_angles, synergy_angles
@@ -137,6 +137,23 @@ def test_without_contact_no_fingertip_touches_the_thumb_and_with_more_there_are_
         sampler, rng = PoseSampler(ARRAYS, PoseMixture(contact=contact)), np.random.default_rng(0)
         drawn[contact] = np.mean([shows_contact(sampler.sample(rng)[1]) for _ in range(300)])
     assert drawn[0.0] == 0 and 0.2 < drawn[1.0] < 0.6 < drawn[5.0]
+
+
+def test_a_gestures_weight_is_an_option_and_the_others_keep_theirs():
+    mixture = PoseMixture(weights={"one": "30", "fist": "0"})
+    weights = mixture.gesture_weights()
+    assert weights == PoseMixture().gesture_weights() | {"one": 30.0, "fist": 0.0}
+    sampler, rng = PoseSampler(ARRAYS, mixture), np.random.default_rng(0)
+    drawn = [sampler._any_gesture(rng) for _ in range(3000)]
+    assert drawn.count("one") / 3000 == pytest.approx(30 / sum(weights.values()), abs=0.04) and "fist" not in drawn
+    assert PoseMixture(contact=2, weights={"ok": "3"}).gesture_weights()["ok"] == 6
+    with pytest.raises(ValueError, match="weights of which one is above 0"):
+        PoseMixture(weights=dict.fromkeys(GESTURES, "0"))
+
+
+def test_a_pose_is_a_named_gesture_only_by_itself():
+    assert shown_gesture("gesture:ok") == "ok"
+    assert not any(map(shown_gesture, ("between:palm-one", "pinch:ok-palm", "synergy", "file:3")))
 
 
 def test_contact_is_read_from_the_source_of_a_pose():
