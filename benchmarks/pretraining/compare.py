@@ -135,7 +135,10 @@ class Comparison:
         seeds = tuple(sorted({result["seed"] for result in kept}))
         notes = self._notes(seeds, len(found) - len(kept))
         for name, shown in self.table.shown.items():
-            text = markdown(self.table, [r for r in kept if r["row"] in shown], self.results.renders(), notes)
+            of_rows = [result for result in kept if result["row"] in shown]
+            if name != self.table.name and all(result["row"] == self.table.baseline for result in of_rows):
+                continue  # nothing stands beside the baseline yet
+            text = markdown(self.table, of_rows, self.results.renders(), notes)
             write_between_markers(self.options.page, name, text)
             print(text, flush=True)
 
