@@ -23,6 +23,7 @@ VERBS = {
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
     "upper-bound": ("distill.upper_bound", "train on labelled photographs: what adaptation could at most reach"),
     "label-precision": ("distill.label_precision", "how right pseudo-labels are on labelled photos, step by step"),
+    "coverage": ("distill.coverage", "show which photographs have poses that the renders hardly contain"),
     "adapt-localizer": ("distill.localizer", "adapt a localizer to unlabelled photographs"),
     "predict": ("dualmod.predict", "find hands in photos or a video: joints as JSON, and overlays"),
     "export-model": ("dualmod.export", "write a checkpoint as an ONNX file"),

@@ -25,6 +25,8 @@ PIXEL_FRAME = "the upright image as viewers show it; x right, y down, the first 
 TURNED = "; the stored pixels are turned by the file's EXIF orientation"
 CAMERA_FRAME = "x right, y down, z forward, metres"
 PX_DIGITS, M_DIGITS, SHARE_DIGITS = 2, 5, 4
+NOT_RECORDED = "not recorded"
+"""Hand model of a checkpoint that does not tell it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Origin:
     @classmethod
     def of(cls, checkpoint: str | Path, locator: str) -> "Origin":
         """Read from the checkpoint's file."""
-        return cls(str(checkpoint), file_sha256(checkpoint), _hand_model(read_notes(checkpoint)), locator)
+        return cls(str(checkpoint), file_sha256(checkpoint), hand_model_of(read_notes(checkpoint)), locator)
 
     def to_json(self) -> dict[str, str]:
         return {"file": self.checkpoint, "sha256": self.sha256, "hand_model": self.hand_model}
@@ -124,7 +126,7 @@ def _rounded(values: np.ndarray, digits: int) -> list:
     return np.round(np.asarray(values, np.float64), digits).tolist()
 
 
-def _hand_model(notes: dict[str, Any]) -> str:
+def hand_model_of(notes: dict[str, Any]) -> str:
     """The hand model of a checkpoint, or of the one that it was trained on from."""
     start = notes.get("start")
-    return str(notes.get("hand_model") or (_hand_model(start) if isinstance(start, dict) else "not recorded"))
+    return str(notes.get("hand_model") or (hand_model_of(start) if isinstance(start, dict) else NOT_RECORDED))

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from scipy.special import expit, logit
 from torch import Tensor
 
@@ -82,6 +82,20 @@ class VotingPredictor(Predictor):
         The hand is that of the looks' mean log-odds: on 500 held-out renders with noise and other light it is right in
         91.0 % where one look is in 89.6 %.
         """
+        looks, right, is_left = self.looks(images, boxes_px, handedness)
+        return voted(looks, right, is_left)
+
+    def looks(
+        self,
+        images: Sequence[UInt8[np.ndarray, "height width 3"]],
+        boxes_px: Float[np.ndarray, "hands 4"],
+        handedness: list[str] | None = None,
+    ) -> tuple[list[HandEstimates], Float[np.ndarray, "hands"], Bool[np.ndarray, "hands"]]:
+        """Each look on its own, the upright one first, all at the side that they agree on.
+
+        Returns:
+            The looks, the probability of a right hand, and which hands were taken for left ones.
+        """
         given = handedness or [UNKNOWN] * len(images)
         crops = [self._crops(boxes_px, *view) for view in self.views]
         looks = [self.predict_crops(images, A_crop_image, given) for A_crop_image in crops]
@@ -89,19 +103,7 @@ class VotingPredictor(Predictor):
         is_left = np.array([p < 0.5 if hand == UNKNOWN else hand == LEFT for hand, p in zip(given, right, strict=True)])
         if self.net.config.sides == "right":
             looks = [self._again(look, images, A, is_left) for look, A in zip(looks, crops, strict=True)]
-        first = looks[0]
-        sides_px = first.crop_sides_px[:, None, None]
-        uv = np.stack([look.joints_px for look in looks]) / sides_px
-        depth, confidence = (np.stack([getattr(look, n) for look in looks]) for n in ("joints_depth", "confidence"))
-        voted = [part.numpy() for part in vote(*map(torch.from_numpy, (uv, depth, confidence)))]
-        return replace(
-            first,
-            joints_px=voted[0] * sides_px,
-            joints_depth=voted[1],
-            confidence=voted[2],
-            right_probability=right,
-            mirrored=is_left,
-        )
+        return looks, right, is_left
 
     def _crops(
         self, boxes_px: Float[np.ndarray, "hands 4"], turn: float, zoom: float, x: float, y: float
@@ -131,6 +133,25 @@ class VotingPredictor(Predictor):
         for name, values in mended.items():
             values[rows] = getattr(other, name)
         return HandEstimates(**mended)
+
+
+def voted(
+    looks: Sequence[HandEstimates], right: Float[np.ndarray, "hands"], is_left: Bool[np.ndarray, "hands"]
+) -> HandEstimates:
+    """What the looks of ``VotingPredictor.looks`` vote for."""
+    first = looks[0]
+    sides_px = first.crop_sides_px[:, None, None]
+    uv = np.stack([look.joints_px for look in looks]) / sides_px
+    depth, confidence = (np.stack([getattr(look, n) for look in looks]) for n in ("joints_depth", "confidence"))
+    joints, joints_depth, sure = (part.numpy() for part in vote(*map(torch.from_numpy, (uv, depth, confidence))))
+    return replace(
+        first,
+        joints_px=joints * sides_px,
+        joints_depth=joints_depth,
+        confidence=sure,
+        right_probability=right,
+        mirrored=is_left,
+    )
 
 
 def with_views(predictor: Predictor, views: int) -> Predictor:

@@ -33,6 +33,7 @@ __all__ = [
     "open_target",
     "read_image",
     "shrunk",
+    "target_names",
 ]
 
 ANNOTATIONS = "annotations.npz"
@@ -64,6 +65,26 @@ def open_target(target: str | Path, split: str = "adapt", root: str | Path = "")
         ValueError: when there is no image, or none that can be read, or no reader of that name.
     """
     return UnlabelledImages([path for part in str(target).split(",") for path in _target_images(part, split, root)])
+
+
+def target_names(target: str | Path, column: str, root: str | Path = "") -> dict[Path, str]:
+    """What a text column of a set's annotations, such as ``gesture``, says of each image file; for reports alone.
+
+    Nothing for a target that is no set, or has no such column.
+
+    Raises:
+        ValueError: when the column holds anything but text: numbers may be labels.
+    """
+    folder = Path(str(target).strip()).expanduser()
+    folder = folder if folder.is_dir() else Path(root).expanduser() / str(target).strip()
+    if not (folder / ANNOTATIONS).exists():
+        return {}
+    data = _read_annotations(folder, ("files",), optional=(column,))
+    if column not in data:
+        return {}
+    if data[column].dtype.kind != "U" or data[column].ndim != 1:
+        raise ValueError(f"names={column} of target={folder} is no text; give a column of names, such as gesture")
+    return {folder / str(file): str(name) for file, name in zip(data["files"], data[column], strict=True)}
 
 
 def open_labelled(root: str | Path, dataset: str, split: str = "test") -> LabelledImages:
