@@ -3,13 +3,11 @@
 Poses are the renders of a dataset, and of these a million: each blended in 3D with another one, turned at random and
 projected anew, which makes neighbours rarer than more renders would. Queries are some of them with their joints moved.
 The index of ``handbridge coverage`` stands beside looking at every pose, and beside scipy's tree over principal
-components and, where they are installed, hnswlib and faiss, whose candidates by Euclidean distance are ranked by the
-true one. Times are of the process, so that others on the machine count less.
+components, whose candidates by Euclidean distance are ranked by the true one. Times are of the process, so that others on the machine count less.
 
     python benchmarks/bench_pose_index.py RENDERS [POSES]
 """
 
-import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -69,36 +67,6 @@ def searches(poses: np.ndarray) -> Iterator[tuple[str, float, Search]]:
             f"scipy, {most} candidates of {COMPONENTS} components",
             built,
             lambda query, most=most: ranked(tree.query((query.ravel() - centre) @ components, most)[1], query),
-        )
-    if importlib.util.find_spec("hnswlib"):
-        import hnswlib  # type: ignore[import-not-found]
-
-        start = time.process_time()
-        graph = hnswlib.Index("l2", flat.shape[1])
-        graph.init_index(len(flat), M=16, ef_construction=100)
-        graph.set_num_threads(1)
-        graph.add_items(flat)
-        graph.set_ef(CANDIDATES[0])
-        built = time.process_time() - start
-        yield (
-            f"hnswlib, {CANDIDATES[0]} candidates",
-            built,
-            lambda query: ranked(graph.knn_query(query.reshape(1, -1), CANDIDATES[0])[0][0], query),
-        )
-    if importlib.util.find_spec("faiss"):
-        import faiss  # type: ignore[import-not-found]
-
-        start = time.process_time()
-        faiss.omp_set_num_threads(1)
-        cells = faiss.index_factory(flat.shape[1], "IVF1024,Flat")
-        cells.train(flat[:: max(1, len(flat) // 50_000)])
-        cells.add(flat)
-        cells.nprobe = 16
-        built = time.process_time() - start
-        yield (
-            f"faiss IVF1024, 16 cells, {CANDIDATES[0]} candidates",
-            built,
-            lambda query: ranked(cells.search(query.reshape(1, -1), CANDIDATES[0])[1][0], query),
         )
     yield "every pose (numpy)", 0.0, lambda query: ranked(np.arange(len(poses)), query)
 
