@@ -3,8 +3,8 @@
 Poses are the renders of a dataset, and of these a million: each blended in 3D with another one, turned at random and
 projected anew, which makes neighbours rarer than more renders would. Queries are some of them with their joints moved.
 The index of ``handbridge coverage`` stands beside looking at every pose, and beside scipy's tree over principal
-components, whose candidates by Euclidean distance are ranked by the true one. Times are of the process, so that others on
-the machine count less.
+components, whose candidates by Euclidean distance are ranked by the true one. Times are of the process, so that others
+on the machine count less.
 
     python benchmarks/bench_pose_index.py RENDERS [POSES]
 """

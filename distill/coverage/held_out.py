@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -41,7 +42,8 @@ class HeldOut:
         """Spearman's of distances by predicted and by true poses; None for too few renders."""
         if len(self.distances) < FEWEST_RANKED:
             return None
-        return float(spearmanr(self.distances, self.true_distances)[0])
+        found: Any = spearmanr(self.distances, self.true_distances)
+        return float(found.statistic)
 
 
 def read_held_out(
