@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from distill.coverage.box_poses import pose_distance
 from distill.coverage.pose_index import PoseIndex
@@ -42,8 +41,8 @@ class HeldOut:
         """Spearman's of distances by predicted and by true poses; None for too few renders."""
         if len(self.distances) < FEWEST_RANKED:
             return None
-        found: Any = spearmanr(self.distances, self.true_distances)
-        return float(found.statistic)
+        ranks = rankdata(self.distances), rankdata(self.true_distances)
+        return float(np.corrcoef(*ranks)[0, 1])
 
 
 def read_held_out(
