@@ -251,18 +251,6 @@ def test_a_row_has_renders_of_its_own(place, trained):
     assert own == table
 
 
-def test_renders_are_the_same_when_an_option_came_later_with_a_default_that_changes_nothing(place):
-    found = renders.facts(place / "renders")
-    manifest = place / "renders" / "manifest.json"
-    content = json.loads(manifest.read_text())
-    del content["config"]["scene"]["view"]["uniform"]
-    manifest.write_text(json.dumps(content))
-    assert renders.facts(place / "renders") == found
-    content["config"]["scene"]["view"]["uniform"] = 0.5
-    manifest.write_text(json.dumps(content))
-    assert renders.facts(place / "renders")["digest"] != found["digest"]
-
-
 def test_results_on_other_renders_are_not_mixed(place, trained, capsys):
     assert main(words(place, "rows=base")) == 0
     shutil.copytree(place / "renders", place / "elsewhere")
@@ -309,10 +297,3 @@ def test_a_page_without_markers_is_left_as_it_is(place, trained, capsys):
     assert main(words(place, "rows=base")) == 1
     assert "page.md lacks <!-- t:start --> or <!-- t:end -->" in capsys.readouterr().err
     assert (place / "page.md").read_text() == "nothing\n" and of(place, "base")["steps"] == [6]
-
-
-def test_only_options_by_their_full_key_make_other_renders(place):
-    for option in ("rgb=ideal", "rgb.noize=0.1", "noise"):
-        with pytest.raises(ValueError, match="it must be one option by its full key"):
-            renders.derived(place / "validation", [option], place / "new", workers=1)
-    assert not (place / "new").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.pretraining import other_code, timing
+from benchmarks.pretraining import other_code, step_speed, timing
 from benchmarks.pretraining.other_code import packages_of
 from benchmarks.pretraining.step_times import StageTime, beside_baseline, steps_of
 from benchmarks.pretraining.stepper import FIRST_PHASE, SUPERVISED, SharedHands, Steps, serve
@@ -210,3 +210,11 @@ def test_the_code_of_another_commit_is_unpacked_once(tmp_path):
     with pytest.raises(ValueError, match="commit=nowhere is not in the repository"):
         packages_of("nowhere", tmp_path)
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_the_readme_shows_the_step_times_that_are_kept():
+    table = step_speed.markdown()
+    assert table in step_speed.README.read_text()
+    kept = json.loads(step_speed.TIMES.read_text())["rows"]
+    ratio = kept["older"][0]["ms"] / kept["five_stages"][0]["ms"]
+    assert f"x {ratio:.2f} |" in table and f"| {1000 * 32 / kept['older'][0]['ms']:.0f} | x 1.00 |" in table

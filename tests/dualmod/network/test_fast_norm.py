@@ -19,13 +19,7 @@ SHAPES = [(3, 4, 6, 6), (2, 300, 3, 3), (5, 24, 7, 5), (1, 3, 2, 1), (4, 130, 31
 """Few channels whose places share a row, an odd number of places, and more values than a block of sums holds."""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def image(*shape: int) -> Tensor:

@@ -20,13 +20,7 @@ BACKBONES = {"tf_efficientnet_lite0": 9, "mobilenetv3_small_100": 3, "mobilenetv
 """Backbones, and the convolutions of their first two stages that are folded."""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
