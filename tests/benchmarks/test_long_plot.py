@@ -53,10 +53,11 @@ def test_the_target_is_read_off_at_the_process_time_of_all_processes():
             (3, 60.0, 40.0, 0.7),
             (4, 140.0, 90.0, 0.8),
             (5, 135, 99, 0.9),
+            (6, 300, 50, 0.9),
         ]
     ]
     rows = [*trunk[:2], {"kind": "decayed", "views": 3, "cpu_seconds": 1.0}, *trunk[2:]]
-    assert cpu_seconds_spent(trunk) == [100, 250, 290, 340, 439]
+    assert cpu_seconds_spent(trunk) == [100, 250, 290, 340, 439, 489]
     assert within(rows, 99) is None and within(rows, 249) == (0.5, 100, 1) and within(rows, 290) == (0.7, 290, 3)
 
 

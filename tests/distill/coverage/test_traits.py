@@ -115,3 +115,19 @@ def test_what_is_unclear_counts_beside_the_shares() -> None:
 
 def test_the_most_frequent_value_wins() -> None:
     assert most_frequent(["a", "b", "b"]) == "b"
+
+
+def test_a_left_hand_is_read_as_the_right_hand_that_its_mirror_image_shows(open_hand: np.ndarray) -> None:
+    joints = open_hand @ about(1, 0.6).T
+    seen = 100 * joints[:, :2] / np.linalg.norm(np.subtract(*joints[list(REFERENCE_BONE)])) + (90, 110)
+    mirrored = np.stack([SIZE_PX[0] - 1 - seen[:, 0], seen[:, 1]], 1)
+    both = PredictedPoses(
+        joints_px=np.stack([seen, mirrored]),
+        joints_depth=np.tile(joints[:, 2] - joints[ROOT_JOINT, 2], (2, 1)),
+        is_left=np.array([False, True]),
+        confidence=np.ones(2),
+        spread=np.zeros(2),
+        sizes_px=np.tile(np.array(SIZE_PX, float), (2, 1)),
+    )
+    assert np.allclose(*both.poses, atol=1e-6) and np.ptp(both.poses[0, :, 0]) > 0.3
+    assert np.allclose(*both.lifted())
