@@ -30,11 +30,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from dualmod.checkpoint import load_network
+from dualmod.checkpoints.checkpoint import load_network
+from dualmod.checkpoints.released import RELEASED, pose_file
 from dualmod.deploy.graphs import graph_of, run_graph
 from dualmod.deploy.onnx_file import OnnxNetwork
 from dualmod.export import ExportModelConfig, export_model
-from dualmod.released import RELEASED, pose_file
 from synth.generate import GenerateConfig, generate
 
 ROUNDS, WARM_UP, RUNS = 3, 10, 100

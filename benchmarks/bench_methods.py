@@ -16,13 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 import configs
 from dualmod.data.batch import HandBatch
 from dualmod.data.contrast_views import ContrastView
-from dualmod.methods.config import PretrainMethod
-from dualmod.methods.contrast_phase import contrast_objective
-from dualmod.methods.pose_classes import PoseClasses
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import objective
 from dualmod.pretrain import PretrainConfig
-from synth.config import compose_config
+from dualmod.pretraining.config import PretrainMethod
+from dualmod.pretraining.contrastive_phase import contrast_objective
+from dualmod.pretraining.objective import objective
+from dualmod.pretraining.pose_clusters import PoseClasses
+from synth.common.config import compose_config
 
 BATCH = 4
 STEP_SAMPLES = 32

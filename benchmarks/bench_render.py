@@ -24,20 +24,20 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from synth.config import compose_config
-from synth.dataset.maker import SampleMaker
+from synth.common.config import compose_config
+from synth.common.optional import MissingPartError
 from synth.dataset.sample import encode_sample
 from synth.dataset.shards import shard_name
 from synth.generate import GenerateConfig, maker_settings
+from synth.generation.sample_maker import SampleMaker
+from synth.generation.shard_task import ShardTask, make_shard
 from synth.hand import HandModel, load_hand
-from synth.optional import MissingPartError
 from synth.render import RenderScene, get_renderer
-from synth.render.scene_batch import SceneBatch, batch_scenes
-from synth.render.torch_raster import rasterise
-from synth.scene.company import OccluderOptions
+from synth.render.torch_backend.rasterize import rasterise
+from synth.render.torch_backend.scene_batch import SceneBatch, batch_scenes
+from synth.scene.arm.skin import load_skins
+from synth.scene.objects.interactions import OccluderOptions
 from synth.scene.scene import SceneOptions, SceneSampler
-from synth.scene.skin import load_skins
-from synth.shard_task import ShardTask, make_shard
 
 SIZES_PX = (128, 224, 256)
 PASSES = 5
@@ -112,7 +112,7 @@ def cuda_lines() -> list[str]:
     note = f"batch {CUDA_BATCH}, {CUDA_SIZE_PX} px, {torch.cuda.get_device_name()}"
     lines = [f"torch rasteriser: {_cuda_rate(lambda: _rasterise(batch), len(scenes)):.0f} images/s ({note})"]
     try:
-        from synth.render import pytorch3d_parts as parts
+        from synth.render import pytorch3d_convert as parts
 
         p3d, size = parts.load_pytorch3d(), batch.image_size
         theirs = _cuda_rate(

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from distill.report.runs import EVALUATION_FOLDER, PREDICTIONS_FILE
-from distill.simulated_target import SimulatedTargetConfig, lay_out
+from distill.targets.simulated import SimulatedTargetConfig, lay_out
 from distill.transfer import JSON_FILE, TransferConfig, transfer
+from dualmod.checkpoints.released import POSE_FILES, RELEASED, RELEASED_START
 from dualmod.evaluate import EvaluateConfig, evaluate
-from dualmod.released import POSE_FILES, RELEASED, RELEASED_START
 from synth.generate import GenerateConfig, generate
 
 SETS, IMAGES, SIZE_PX = ("a", "b", "c", "d"), 50, 224

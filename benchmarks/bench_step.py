@@ -23,19 +23,19 @@ from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dualmod.averaged_weights import average_into
 from dualmod.data.batch import HandBatch
-from dualmod.kept_memory import keep_freed_memory
-from dualmod.network import fast_depthwise, fast_norm, frozen_stage
+from dualmod.inference.timings import PartTimings
+from dualmod.network.cpu import frozen_stage
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import objective
-from dualmod.part_timings import PartTimings
 from dualmod.pretrain import PretrainConfig
-from synth.config import compose_config
+from dualmod.pretraining.objective import objective
+from dualmod.training.averaged_weights import average_into
+from dualmod.training.malloc import keep_freed_memory
+from synth.common.config import compose_config
 
 ROUNDS, WARM_UP = 12, 3
 PARTS = ("forward", "backward", "clipping", "optimizer", "averaging")
-FAST = {slow: fast for module in (fast_depthwise, fast_norm, frozen_stage) for slow, fast in module.FAST.items()}
+FAST = {slow: fast for module in (depthwise_conv, batch_norm, frozen_stage) for slow, fast in module.FAST.items()}
 GEMM_SIDE = 512
 
 
@@ -59,7 +59,7 @@ class Stepper:
         return torch.stack([*objective(self.net, self.views, self.config.method).values()]).sum()
 
     def step(self, timings: PartTimings) -> None:
-        """One step, as ``dualmod.training_module`` takes it."""
+        """One step, as ``dualmod.training.module`` takes it."""
         with timings.part("forward"):
             loss = self.loss()
         with timings.part("backward"):

@@ -20,7 +20,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from dualmod.pretrain import PretrainConfig, pretrain
-from synth.config import compose_config
+from synth.common.config import compose_config
 from synth.generate import GenerateConfig, generate
 
 STEPS = 40

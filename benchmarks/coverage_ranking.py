@@ -12,16 +12,16 @@ import numpy as np
 from rich.console import Console
 from scipy.stats import spearmanr
 
-from distill.coverage.box_poses import pose_distance
-from distill.coverage.held_out import RenderImages, two_renders
-from distill.coverage.pose_index import PoseIndex
-from distill.coverage.predicted_poses import predict_poses
-from distill.coverage.renders import read_renders
-from distill.coverage.stage import UNCLEAR_SHARE
-from dualmod.predictor import Predictor
-from dualmod.released import pose_file
+from distill.coverage import UNCLEAR_SHARE
+from distill.pose_coverage.box_poses import pose_distance
+from distill.pose_coverage.held_out import RenderImages, two_renders
+from distill.pose_coverage.pose_index import PoseIndex
+from distill.pose_coverage.predicted_poses import predict_poses
+from distill.pose_coverage.renders import read_renders
+from dualmod.checkpoints.released import pose_file
+from dualmod.inference.predictor import Predictor
+from synth.common.subsample import evenly_spaced
 from synth.dataset import SampleStore
-from synth.evenly import evenly_spaced
 
 VIEWS, NEIGHBOURS, IMAGES = 5, 10, 300
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from distill.ablation_steps import SEED, STAGES, AblateConfig, ablation_steps
-from distill.ablation_table import Ablation, write_tables
-from distill.label_free import read_label_free
+from distill.experiments.ablation_steps import SEED, STAGES, AblateConfig, ablation_steps
+from distill.experiments.ablation_table import Ablation, write_tables
+from distill.experiments.provenance import Provenance, commit, hardware
+from distill.experiments.step_runner import Step, forwarding_main, list_of_stage, read_times, run_steps
+from distill.monitoring.model_selection import read_label_free
+from distill.monitoring.self_consistency import CONSISTENCY_FILE
 from distill.report.runs import EVALUATION_FOLDER, METRICS_FILE, load_stages
-from distill.self_consistency import CONSISTENCY_FILE
-from distill.steps import Step, forwarding_main, list_of_stage, read_times, run_steps
-from distill.summary import Provenance, commit, hardware
-from synth.config import check
-from synth.files import open_run_folder
+from synth.common.config import check
+from synth.common.files import open_run_folder
 
 
 def ablate(cfg: AblateConfig) -> Path:

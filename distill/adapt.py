@@ -1,6 +1,6 @@
 """Adaptation to unlabelled photos: the shell around every method. Renders supervise, a method adds losses on photos.
 
-The methods are in ``distill.methods``, one file each; what stops a run that goes wrong is ``distill.alarms``.
+The methods are in ``distill.methods``, one file each; ``distill.monitoring.collapse`` stops a run that collapses.
 """
 
 import functools
@@ -11,31 +11,31 @@ from pathlib import Path
 
 import torch
 
-from distill.adapt_config import AdaptConfig
-from distill.adapt_module import AdaptModule
-from distill.alarms import Alarms, CollapseError
-from distill.locate import locate_hands
+from distill.adaptation.config import AdaptConfig
+from distill.adaptation.module import AdaptModule
 from distill.methods import TargetOptions
-from distill.photos import open_photos
-from distill.target import TargetBatch, TargetBatches, ViewsConfig
-from distill.watch import Watch
-from dualmod.checkpoint import choose_device, load_network, read_notes, save_network
+from distill.monitoring.collapse import Alarms, CollapseError
+from distill.monitoring.health import Watch
+from distill.targets.photos import open_photos
+from distill.targets.start_boxes import locate_hands
+from distill.targets.views import TargetBatch, TargetBatches, ViewsConfig
+from dualmod.checkpoints.checkpoint import choose_device, load_network, read_notes, save_network
+from dualmod.checkpoints.released import pose_file
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.batch import HandBatch
 from dualmod.data.synthetic import SyntheticHands, held_out_batches
-from dualmod.held_out import held_out_error
-from dualmod.methods.batches import supervised_batches
+from dualmod.evaluation.synthetic_validation import held_out_error
+from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet
-from dualmod.network.modes import note_untrained_depth
-from dualmod.predictor import Predictor
+from dualmod.network.train_eval_mode import note_untrained_depth
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
-from dualmod.ranks import require_one_process
-from dualmod.released import pose_file
-from dualmod.training import run_training
-from dualmod.training_module import NotFiniteError
-from synth.config import check, stage_main
-from synth.files import open_run_folder, require_folder, written_atomically
-from synth.licences import terms_of_folders
+from dualmod.pretraining.batches import supervised_batches
+from dualmod.training.distributed import require_one_process
+from dualmod.training.loop import run_training
+from dualmod.training.module import NotFiniteError
+from synth.common.config import check, stage_main
+from synth.common.files import open_run_folder, require_folder, written_atomically
+from synth.common.licences import terms_of_folders
 
 
 def adapt(config: AdaptConfig) -> Path:

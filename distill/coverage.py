@@ -16,22 +16,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from distill.coverage.held_out import HeldOut, read_held_out
-from distill.coverage.page import write_page
-from distill.coverage.pose_index import Neighbours, PoseIndex
-from distill.coverage.predicted_poses import PredictedPoses, joined, predict_poses
-from distill.coverage.renders import read_renders
-from distill.coverage.report import Report, TargetSet
-from distill.coverage.traits import Traits, shares, traits
-from dualmod.checkpoint import read_notes
-from dualmod.data.real import UnlabelledImages, open_target, target_names
-from dualmod.prediction_file import NOT_RECORDED, hand_model_of
-from dualmod.predictor import Predictor
-from dualmod.released import pose_file
-from dualmod.voting import VIEWS
-from synth.config import check, option, required, stage_main
+from distill.pose_coverage.held_out import HeldOut, read_held_out
+from distill.pose_coverage.page import write_page
+from distill.pose_coverage.pose_index import Neighbours, PoseIndex
+from distill.pose_coverage.predicted_poses import PredictedPoses, joined, predict_poses
+from distill.pose_coverage.renders import read_renders
+from distill.pose_coverage.report import Report, TargetSet
+from distill.pose_coverage.traits import Traits, shares, traits
+from dualmod.checkpoints.checkpoint import read_notes
+from dualmod.checkpoints.released import pose_file
+from dualmod.data.image_sets import UnlabelledImages, open_target, target_names
+from dualmod.inference.json_output import NOT_RECORDED, hand_model_of
+from dualmod.inference.predictor import Predictor
+from dualmod.inference.test_time_augmentation import VIEWS
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import require_writable, written_atomically
 from synth.dataset import SampleStore
-from synth.files import require_writable, written_atomically
 
 LEAST_SHARE = 0.25
 """Share of the photographs that count as the least covered ones."""

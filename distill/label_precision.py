@@ -12,23 +12,23 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from distill.doubts import hand_doubt, pose_variance
-from distill.locate import locate_hands
-from distill.photos import TargetPhotos, neighbours
-from distill.pseudo_labels import PseudoLabelConfig, PseudoLabels, pseudo_labels
-from distill.report.precision import precision_figure
-from distill.target import TargetBatch, TargetBatches, ViewsConfig
-from distill.weak_views import unsteadiness, view_poses
-from dualmod.checkpoint import choose_device, load_network
+from distill.pseudo_labels.denoising import PseudoLabelConfig, PseudoLabels, pseudo_labels
+from distill.pseudo_labels.uncertainty import hand_doubt, pose_variance
+from distill.pseudo_labels.view_consistency import unsteadiness, view_poses
+from distill.report.label_precision_figure import precision_figure
+from distill.targets.photos import TargetPhotos, neighbours
+from distill.targets.start_boxes import locate_hands
+from distill.targets.views import TargetBatch, TargetBatches, ViewsConfig
+from dualmod.checkpoints.checkpoint import choose_device, load_network
+from dualmod.checkpoints.released import pose_file
 from dualmod.data.augment import AugmentConfig
-from dualmod.data.crop import apply_affine, uv_from_px
-from dualmod.data.real import LabelledImages, entry_name, open_labelled
+from dualmod.data.image_sets import LabelledImages, entry_name, open_labelled
+from dualmod.geometry.crop import apply_affine, uv_from_px
+from dualmod.inference.predictor import Predictor
+from dualmod.inference.test_time_augmentation import vote
 from dualmod.network.model import DualModalityNet
-from dualmod.predictor import Predictor
-from dualmod.released import pose_file
-from dualmod.voting import vote
-from synth.config import check, option, required, stage_main
-from synth.files import open_run_folder, written_atomically
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import open_run_folder, written_atomically
 
 SHARES = np.linspace(0.1, 1.0, 19)
 """Kept shares at which a gate is looked at."""

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from distill.beside import AUTO, check_entry, find_backgrounds, find_real_root, need_no_root
+from distill.experiments.pipeline_steps import FORWARDED, Plan, evaluated_folders, plan_steps
+from distill.experiments.provenance import Provenance, commit, hardware, write_summary
+from distill.experiments.step_runner import forwarding_main, read_times, run_steps
 from distill.report.runs import load_stages
-from distill.simulated_target import NOTE, SET_NAME, split_skins
-from distill.stages import FORWARDED, Plan, evaluated_folders, plan_steps
-from distill.steps import forwarding_main, read_times, run_steps
-from distill.summary import Provenance, commit, hardware, write_summary
+from distill.targets.discovery import AUTO, check_entry, find_backgrounds, find_real_root, need_no_root
+from distill.targets.simulated import NOTE, SET_NAME, split_skins
 from distill.transfer import TransferConfig, transfer
-from synth.config import check, option, required
-from synth.files import open_run_folder
+from synth.common.config import check, option, required
+from synth.common.files import open_run_folder
 
 PRESETS = ("demo", "laptop", "paper")
 REPORT_FILE = "report.html"

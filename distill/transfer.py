@@ -12,16 +12,16 @@ from jinja2 import Environment, PackageLoader
 
 from distill.report.calibration import calibration
 from distill.report.compare import Comparison, compare
-from distill.report.facts import facts_numbers, facts_rows, stage_facts
 from distill.report.figures import stage_colour
 from distill.report.gallery import Networks
-from distill.report.gap import GapClosed, gaps_closed
+from distill.report.gap_closed import GapClosed, gaps_closed
+from distill.report.run_facts import facts_numbers, facts_rows, stage_facts
 from distill.report.runs import Evaluated, Stage, load_stages
 from distill.report.sections import Roles, judged_joints, section
 from distill.report.tables import spread_summary
-from dualmod.data.real import LabelledImages, entry_name, open_labelled
-from synth.config import check, option, required, stage_main
-from synth.files import require_writable, written_atomically
+from dualmod.data.image_sets import LabelledImages, entry_name, open_labelled
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import require_writable, written_atomically
 
 JSON_FILE = "transfer.json"
 ROLE_WORDS = {

@@ -16,27 +16,27 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from distill.cross_fitting import FoldPredictor, fold_of_rows
-from distill.labelled_photos import LabelledBatches, PhotoBatch, left_hands
-from distill.photo_training import PhotoTrainingConfig
+from distill.adaptation.base_config import PhotoTrainingConfig
+from distill.pseudo_labels.losses import handedness_pseudo_loss, pose_loss
 from distill.report.runs import EVALUATION_FOLDER, METRICS_FILE
-from distill.target_losses import handedness_pseudo_loss, pose_loss
-from dualmod.checkpoint import choose_device, load_network, read_notes, save_network
+from distill.targets.cross_fitting import FoldPredictor, fold_of_rows
+from distill.targets.labelled import LabelledBatches, PhotoBatch, left_hands
+from dualmod.checkpoints.checkpoint import choose_device, load_network, read_notes, save_network
+from dualmod.checkpoints.released import pose_file
 from dualmod.data.batch import HandBatch
-from dualmod.data.real import LabelledImages, open_labelled
+from dualmod.data.image_sets import LabelledImages, open_labelled
 from dualmod.data.synthetic import SyntheticHands
 from dualmod.evaluate import EvaluateConfig, evaluate_with
-from dualmod.methods.batches import supervised_batches
+from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import MethodConfig, mirrored_rows, objective
-from dualmod.predictor import Predictor
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
-from dualmod.ranks import require_one_process
-from dualmod.released import pose_file
-from dualmod.training import run_training
-from dualmod.training_module import TrainingModule
-from synth.config import check, option, required, stage_main
-from synth.files import open_run_folder, require_folder
+from dualmod.pretraining.batches import supervised_batches
+from dualmod.pretraining.objective import MethodConfig, mirrored_rows, objective
+from dualmod.training.distributed import require_one_process
+from dualmod.training.loop import run_training
+from dualmod.training.module import TrainingModule
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import open_run_folder, require_folder
 
 
 @dataclass

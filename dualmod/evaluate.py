@@ -15,20 +15,20 @@ import numpy as np
 import simplejpeg
 from jaxtyping import Float, UInt8
 
-from dualmod.data.real import LabelledImages, entry_name, open_labelled
-from dualmod.freihand_metrics import joint_scores, rounded
-from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift
-from dualmod.metrics import MISSED_PX, DatasetMetrics, scores_2d, scores_3d
-from dualmod.overlays import overlay_sheet
-from dualmod.predictions import read_predictions, score_predictions
-from dualmod.predictor import CROP_MARGIN, HandEstimates, Predictor, check_crop_margin
-from dualmod.released import pose_file
-from dualmod.voting import VIEWS, with_views
-from dualmod.whole_photos import WholePhotoPredictor, whole_photo_extras
-from dualmod.window_locator import open_locator
-from synth.config import check, option, required, stage_main
-from synth.conventions import REFERENCE_BONE, RIGHT, ROOT_JOINT, UNKNOWN
-from synth.files import open_run_folder, written_atomically
+from dualmod.checkpoints.released import pose_file
+from dualmod.data.image_sets import LabelledImages, entry_name, open_labelled
+from dualmod.evaluation.end_to_end import WholePhotoPredictor, whole_photo_extras
+from dualmod.evaluation.freihand_metrics import joint_scores, rounded
+from dualmod.evaluation.metrics import MISSED_PX, DatasetMetrics, scores_2d, scores_3d
+from dualmod.evaluation.saved_predictions import read_predictions, score_predictions
+from dualmod.geometry.lifting import TYPICAL_BONE_M, assumed_K, lift
+from dualmod.inference.detectors import open_locator
+from dualmod.inference.pose_overlays import overlay_sheet
+from dualmod.inference.predictor import CROP_MARGIN, HandEstimates, Predictor, check_crop_margin
+from dualmod.inference.test_time_augmentation import VIEWS, with_views
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import open_run_folder, written_atomically
+from synth.hand.conventions import REFERENCE_BONE, RIGHT, ROOT_JOINT, UNKNOWN
 
 GIVEN_FOR_3D = "true intrinsics and true length of the reference bone; the root's depth is predicted"
 HANDEDNESS_CHOICES = ("predicted", "given", "both")

@@ -13,16 +13,16 @@ import numpy as np
 import simplejpeg
 import torch
 
-from dualmod.data.real import LabelledImages, open_labelled
-from dualmod.localizer.decode import DecodeConfig
-from dualmod.localizer.localizer import Localizer
-from dualmod.localizer.measure import FOUND_IOU, photo_finds
-from dualmod.localizer.overlays import finds_sheet
-from dualmod.locator import HandBox
-from dualmod.metrics import json_number, score
-from synth.config import check, option, required, stage_main
-from synth.conventions import RIGHT, UNKNOWN
-from synth.files import open_run_folder, require_file, written_atomically
+from dualmod.data.image_sets import LabelledImages, open_labelled
+from dualmod.detection.centernet_detector import Localizer
+from dualmod.detection.decode import DecodeConfig
+from dualmod.detection.detector import HandBox
+from dualmod.detection.metrics import FOUND_IOU, photo_finds
+from dualmod.evaluation.metrics import json_number, score
+from dualmod.inference.detection_overlays import finds_sheet
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import open_run_folder, require_file, written_atomically
+from synth.hand.conventions import RIGHT, UNKNOWN
 
 
 @dataclass

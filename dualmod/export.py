@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from dualmod.checkpoint import load_network, read_notes
+from dualmod.checkpoints.checkpoint import load_network, read_notes
+from dualmod.checkpoints.released import pose_file
 from dualmod.data.batch import CLOSENESS_RANGE
 from dualmod.deploy.checks import (
     MAX_FP32_ERROR,
@@ -27,13 +28,12 @@ from dualmod.deploy.checks import (
 from dualmod.deploy.graphs import RgbdGraph, RgbGraph, graph_of
 from dualmod.deploy.int8 import calibration_inputs, quantise
 from dualmod.deploy.onnx_file import OnnxNetwork, annotate, require_packages, write_onnx
-from dualmod.network.modes import note_untrained_depth
-from dualmod.released import pose_file
-from synth.config import check, option, required, stage_main
-from synth.conventions import JOINT_NAMES, REFERENCE_BONE, ROOT_JOINT
+from dualmod.network.train_eval_mode import note_untrained_depth
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import require_writable, written_atomically
+from synth.common.version import installed_version
 from synth.dataset.shards import file_sha256
-from synth.files import require_writable, written_atomically
-from synth.version import installed_version
+from synth.hand.conventions import JOINT_NAMES, REFERENCE_BONE, ROOT_JOINT
 
 FORMATS = ("onnx",)
 PRECISIONS = ("fp32", "int8")

@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from dualmod.checkpoints.released import RELEASED, pose_file
 from dualmod.data.video import VIDEO_SUFFIXES
-from dualmod.hand_finder import PREDICTED, Camera, HandFinder
-from dualmod.one_euro import OneEuroConfig
-from dualmod.photo_file import CHARACTERS_OF_A_GLOB, photo_files
-from dualmod.predict_photos import DepthSource, PhotoRun
-from dualmod.predict_video import VideoRun
-from dualmod.prediction_file import Origin, write_json
-from dualmod.predictor import CROP_MARGIN, Predictor, check_crop_margin
-from dualmod.released import RELEASED, pose_file
-from dualmod.voting import PHOTO_VIEWS, VIEWS, with_views
-from dualmod.window_locator import WINDOWS, open_locator
-from synth.config import check, option, required, stage_main
-from synth.conventions import LEFT, RIGHT
-from synth.files import open_run_folder
+from dualmod.inference.detectors import WINDOWS, open_locator
+from dualmod.inference.image_io import CHARACTERS_OF_A_GLOB, photo_files
+from dualmod.inference.image_run import DepthSource, PhotoRun
+from dualmod.inference.json_output import Origin, write_json
+from dualmod.inference.one_euro import OneEuroConfig
+from dualmod.inference.predictor import CROP_MARGIN, Predictor, check_crop_margin
+from dualmod.inference.test_time_augmentation import PHOTO_VIEWS, VIEWS, with_views
+from dualmod.inference.top_down import PREDICTED, Camera, HandFinder
+from dualmod.inference.video_run import VideoRun
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import open_run_folder
+from synth.hand.conventions import LEFT, RIGHT
 
 SUMMARY = "summary"
 HANDEDNESS = (PREDICTED, LEFT, RIGHT)

@@ -10,25 +10,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dualmod.checkpoint import choose_device, load_network, save_network
+from dualmod.checkpoints.checkpoint import choose_device, load_network, save_network
+from dualmod.checkpoints.released import pose_file
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.contrast_views import ContrastView
-from dualmod.data.hands import Hands
-from dualmod.data.streamed import STREAM, StreamedHands, render_config
+from dualmod.data.hand_source import Hands
+from dualmod.data.online_rendering import STREAM, StreamedHands, render_config
 from dualmod.data.synthetic import SyntheticHands
-from dualmod.held_out import held_out_error
-from dualmod.methods.batches import method_heads, step_batches
-from dualmod.methods.config import PretrainMethod
-from dualmod.methods.contrast_phase import contrast_objective
+from dualmod.evaluation.synthetic_validation import held_out_error
 from dualmod.network.model import DualModalityNet, NetworkConfig
-from dualmod.objective import Head, objective
-from dualmod.ranks import Ranks, launched_ranks
-from dualmod.released import pose_file
-from dualmod.training import LAST_CHECKPOINT, EngineConfig, run_training
-from dualmod.training_module import OptimizerConfig, TrainingModule
-from dualmod.validation import RenderValidation, ValidationConfig
-from synth.config import check, option, required, stage_main
-from synth.files import open_run_folder, require_folder, written_atomically
+from dualmod.pretraining.batches import method_heads, step_batches
+from dualmod.pretraining.config import PretrainMethod
+from dualmod.pretraining.contrastive_phase import contrast_objective
+from dualmod.pretraining.objective import Head, objective
+from dualmod.training.distributed import Ranks, launched_ranks
+from dualmod.training.loop import LAST_CHECKPOINT, EngineConfig, run_training
+from dualmod.training.module import OptimizerConfig, TrainingModule
+from dualmod.training.validation import RenderValidation, ValidationConfig
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import open_run_folder, require_folder, written_atomically
 
 MODEL_FILE = "model.safetensors"
 

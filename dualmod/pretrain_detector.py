@@ -10,23 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dualmod.checkpoint import choose_device
-from dualmod.localizer.batches import SceneBatch, SceneBatches, held_out_scenes, make_composer
-from dualmod.localizer.checkpoint import load_localizer, localizer_notes, round_as_stored, save_localizer
-from dualmod.localizer.cutouts import Cutouts
-from dualmod.localizer.decode import DecodeConfig
-from dualmod.localizer.loss import LocalizerLossConfig, localizer_losses
-from dualmod.localizer.measure import scene_scores
-from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
-from dualmod.localizer.scene_config import SceneConfig
-from dualmod.localizer.targets import centre_targets
+from dualmod.checkpoints.checkpoint import choose_device
+from dualmod.detection.batches import SceneBatch, SceneBatches, held_out_scenes, make_composer
+from dualmod.detection.checkpoint import load_localizer, localizer_notes, round_as_stored, save_localizer
+from dualmod.detection.cutouts import Cutouts
+from dualmod.detection.decode import DecodeConfig
+from dualmod.detection.loss import LocalizerLossConfig, localizer_losses
+from dualmod.detection.metrics import scene_scores
+from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from dualmod.detection.scene_config import SceneConfig
+from dualmod.detection.targets import centre_targets
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
-from dualmod.ranks import require_one_process
-from dualmod.training import EngineConfig, run_training
-from dualmod.training_module import OptimizerConfig, TrainingModule
-from synth.config import check, option, required, stage_main
-from synth.files import open_run_folder, require_folder, written_atomically
-from synth.licences import terms_of_folders
+from dualmod.training.distributed import require_one_process
+from dualmod.training.loop import EngineConfig, run_training
+from dualmod.training.module import OptimizerConfig, TrainingModule
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import open_run_folder, require_folder, written_atomically
+from synth.common.licences import terms_of_folders
 
 
 @dataclass

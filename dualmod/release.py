@@ -1,6 +1,6 @@
 """``handbridge release``: pose networks and a localizer made ready to be passed on, convolutions in 16 bits.
 
-The networks that come with the package (``dualmod.released``) were made so.
+The networks that come with the package (``dualmod.checkpoints.released``) were made so.
 """
 
 import sys
@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from dualmod.checkpoint import load_network, read_notes, save_network
-from dualmod.localizer.checkpoint import load_localizer, localizer_notes, save_localizer
+from dualmod.checkpoints.checkpoint import load_network, read_notes, save_network
+from dualmod.checkpoints.released import LOCALIZER_FILE, POSE_FILE, START_FILE, localizer_file, pose_file
+from dualmod.detection.checkpoint import load_localizer, localizer_notes, save_localizer
 from dualmod.network.model import DualModalityNet
-from dualmod.released import LOCALIZER_FILE, POSE_FILE, START_FILE, localizer_file, pose_file
-from synth.config import check, option, required, stage_main
+from synth.common.config import check, option, required, stage_main
 
 LARGEST_MB = 20.0
 LARGEST_SHIFT = 0.005
@@ -33,7 +33,7 @@ class ReleaseConfig:
     localizer: str = required("model.safetensors of pretrain-localizer or adapt-localizer")
     start: str = option("", "model.safetensors that checkpoint was adapted from, to be passed on too; empty: none")
     licence: str = option("", "a condition to add to the licence notes of every file")
-    out: str = required("folder for the files; dualmod/released is where predict looks")
+    out: str = required("folder for the files; dualmod/checkpoints/released is where predict looks")
     overwrite: bool = option(False, "replace files of that name")
 
 

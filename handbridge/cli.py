@@ -6,33 +6,33 @@ import os
 import sys
 from collections.abc import Sequence
 
-from synth.version import installed_version
+from synth.common.version import installed_version
 
 VERBS = {
     "generate": ("synth.generate", "render a dataset: colour, depth, segmentation and labels"),
     "verify": ("synth.dataset.verify", "check every sample of a dataset"),
-    "preview": ("synth.report", "show a dataset in one HTML file"),
+    "preview": ("synth.preview", "show a dataset in one HTML file"),
     "card": ("synth.dataset.card", "write README.md of a dataset: licences, statistics, biases"),
     "export": ("synth.dataset.export", "write a dataset in the layout of FreiHAND, RHD or COCO"),
     "build-hand": ("synth.hand.build", "rebuild the open hand from its sources"),
-    "import-mano": ("synth.hand.mano_file", "turn an official MANO pickle into plain arrays"),
+    "import-mano": ("synth.hand.mano.import_mano", "turn an official MANO pickle into plain arrays"),
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
-    "pretrain-localizer": ("dualmod.localizer.train", "train the network that finds hands in whole photos"),
+    "pretrain-localizer": ("dualmod.pretrain_detector", "train the network that finds hands in whole photos"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
-    "evaluate-localizer": ("dualmod.localizer.evaluate", "measure a localizer on whole labelled photographs"),
+    "evaluate-localizer": ("dualmod.evaluate_detector", "measure a localizer on whole labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
     "upper-bound": ("distill.upper_bound", "train on labelled photographs: what adaptation could at most reach"),
     "label-precision": ("distill.label_precision", "how right pseudo-labels are on labelled photos, step by step"),
     "coverage": ("distill.coverage", "show which photographs have poses that the renders hardly contain"),
-    "adapt-localizer": ("distill.localizer", "adapt a localizer to unlabelled photographs"),
+    "adapt-localizer": ("distill.adapt_detector", "adapt a localizer to unlabelled photographs"),
     "predict": ("dualmod.predict", "find hands in photos or a video: joints as JSON, and overlays"),
     "export-model": ("dualmod.export", "write a checkpoint as an ONNX file"),
     "release": ("dualmod.release", "make a pose network and a localizer ready to be passed on"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),
-    "demo": ("distill.demo", "a page in a browser: skeleton, depth, mask and joints in 3D"),
-    "doctor": ("distill.doctor", "say what is missing on this machine and the line that mends it"),
+    "demo": ("handbridge.demo", "a page in a browser: skeleton, depth, mask and joints in 3D"),
+    "doctor": ("handbridge.doctor", "say what is missing on this machine and the line that mends it"),
 }
 """Verb -> module (imported when it is called, so that help is quick) and what it does."""
 USAGE_ERROR = 1

@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from distill.beside import AUTO, find_real_root, real_sets
-from dualmod.released import LOCALIZER_FILE, POSE_FILES
-from synth.config import check, option, stage_main
+from distill.targets.discovery import AUTO, find_real_root, real_sets
+from dualmod.checkpoints.released import LOCALIZER_FILE, POSE_FILES
+from synth.common.config import check, option, stage_main
 from synth.hand import load_hand, skin_files
-from synth.hand.array_checks import MANO_HELP
+from synth.hand.mano.validate import MANO_HELP
 from synth.render.gl_context import MEND
 
 CORE_PACKAGES = (
@@ -163,7 +163,7 @@ def _released(_: DoctorConfig) -> Finding:
     absent = [file.name for file in files if not file.is_file()]
     size_mb = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
     detail = f"{', '.join(absent)} missing" if absent else f"{len(files)} files, {size_mb:.1f} MB"
-    return Finding("released networks", not absent, detail, "git checkout -- dualmod/released")
+    return Finding("released networks", not absent, detail, "git checkout -- dualmod/checkpoints/released")
 
 
 def _video(_: DoctorConfig) -> Finding:

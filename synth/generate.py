@@ -8,9 +8,10 @@ from typing import Any
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from synth.config import check, option, required, stage_main
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import open_run_folder, require_writable
+from synth.common.licences import short_key, terms_of_renders, users_folders
 from synth.dataset.card import CARD_FILE, QUICK_COUNT, CardConfig, card
-from synth.dataset.maker import MakerSettings, SampleMaker
 from synth.dataset.manifest import (
     GENERATOR_VERSION,
     MANIFEST_FILE,
@@ -20,24 +21,23 @@ from synth.dataset.manifest import (
     read_manifest,
     write_manifest,
 )
-from synth.dataset.progress import clear_progress, finished_shards, remove_leftovers
 from synth.dataset.sample import encode_sample
 from synth.dataset.shards import shard_name
-from synth.executors import EXECUTORS, MakeShards
-from synth.files import open_run_folder, require_writable
+from synth.generation.executors import EXECUTORS, MakeShards
+from synth.generation.progress import clear_progress, finished_shards, remove_leftovers
+from synth.generation.ray_executor import AUTO
+from synth.generation.sample_maker import MakerSettings, SampleMaker
+from synth.generation.shard_task import ShardTask
 from synth.hand import SKINNINGS, HandModel, PoseOptions, load_hand, load_pose_file
-from synth.licences import short_key, terms_of_renders, users_folders
-from synth.ray_executor import AUTO
 from synth.render import get_renderer
+from synth.scene.arm.skin import list_skins
+from synth.scene.arm.wrist_boundary import find_wrist_ring
+from synth.scene.backgrounds.photos import check_photos, list_photos
 from synth.scene.gesture_views import load_gesture_views
-from synth.scene.mesh_files import check_meshes, list_meshes
-from synth.scene.panorama import check_panoramas, list_panoramas
-from synth.scene.photos import check_photos, list_photos
+from synth.scene.lighting.panorama import check_panoramas, list_panoramas
+from synth.scene.objects.mesh_library import check_meshes, list_meshes
 from synth.scene.scene import SceneOptions
-from synth.scene.skin import list_skins
-from synth.scene.wrist_ring import find_wrist_ring
 from synth.sensor import DEPTH_SENSORS, RgbOptions
-from synth.shard_task import ShardTask
 
 FREE_KEYS = ("workers", "executor", "ray_address")
 """Keys that don't change the result."""

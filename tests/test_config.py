@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from synth import config
-from synth.config import check, compose_config, help_text, option, required, stage_main
+from synth.common import config
+from synth.common.config import check, compose_config, help_text, option, required, stage_main
 
 CONFIG_YAML = "defaults:\n  - schema\n  - preset: laptop\n  - _self_\n"
 

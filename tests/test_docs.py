@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from distill.ablation_steps import STAGES
-from distill.cli import VERBS
-from distill.stages import FORWARDED
-from distill.steps import split_forwarded
-from synth.config import compose_config
+from distill.experiments.ablation_steps import STAGES
+from distill.experiments.pipeline_steps import FORWARDED
+from distill.experiments.step_runner import split_forwarded
+from handbridge.cli import VERBS
+from synth.common.config import compose_config
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth.config import option, required
-from synth.files import (
+from synth.common.config import option, required
+from synth.common.files import (
     CONFIG_FILE,
     open_run_folder,
     require_file,

@@ -6,13 +6,13 @@ from pathlib import Path
 import cv2
 import pytest
 
-from distill.cli import main
-from distill.simulated_target import SimulatedTargetConfig, lay_out
+from distill.targets.simulated import SimulatedTargetConfig, lay_out
+from handbridge.cli import main
 from tests.test_docs import README, blocks, handbridge_words
 
 SETS = ("ntu_real", "hagrid", "ti1k", "sign_digits", "webcam")
 ELSEWHERE = {
-    "demo": "it serves until it is stopped: tests/distill/demo",
+    "demo": "it serves until it is stopped: tests/handbridge/demo",
     "variants=factors": "a minute even at this size; test_docs.py composes it, and another line runs ablate",
     "variants=methods": "two minutes, and the same",
 }

@@ -8,7 +8,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from synth.files import written_atomically
+from synth.common.files import written_atomically
 
 TRUNK, DECAYED = "trunk", "decayed"
 PATHS = ("data", "out", "init")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.pretraining.tables import merged
 from dualmod.pretrain import PretrainConfig, pretrain
-from synth.config import compose_config
+from synth.common.config import compose_config
 
 START = Path(__file__).with_name("latest.safetensors")
 OPTIONS = (f"init={START}", "method=dual", "network=laptop", "batch_size=32", "max_steps=300", "holdout=0.01")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.long.curve import DECAYED, TRUNK, add_rows, keep_weights, notes_of, read_rows, validations
 from benchmarks.long.settings import Settings, overrides
-from synth.files import written_atomically
+from synth.common.files import written_atomically
 
 POLL_SECONDS = 30.0
 RunStage = Callable[[str, Sequence[str], Callable[[], None]], None]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scipy.optimize import minimize_scalar
 
 from benchmarks.long.curve import DECAYED, TRUNK, Row, read_rows
-from synth.files import written_atomically
+from synth.common.files import written_atomically
 
 HERE, DOCS = Path(__file__).resolve().parent, Path(__file__).resolve().parents[2] / "docs"
 START, END = "<!-- long-training:start -->", "<!-- long-training:end -->"

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from synth.config import check
-from synth.files import require_file
-from synth.nested import flat
+from synth.common.config import check
+from synth.common.files import require_file
+from synth.common.nested import flat
 
 FREE = ("workers", "threads", "loader_workers", "cache_gb", "save_every")
 """Options that may change on the way: they change no result."""

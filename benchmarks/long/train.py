@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks.long.curve import forget_after, keep_weights, notes_of, read_rows
 from benchmarks.long.driver import Driver, Places, Stages, is_finished
 from benchmarks.long.settings import Settings, read_settings
-from synth.files import written_atomically
-from synth.nested import flat
+from synth.common.files import written_atomically
+from synth.common.nested import flat
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent

@@ -30,7 +30,7 @@ from benchmarks.pretraining.step_times import (
 from benchmarks.pretraining.tables import Row, Table, read_table
 from benchmarks.pretraining.timing import measure
 from benchmarks.pretraining.worker import Worker, lock_file
-from synth.files import require_folder
+from synth.common.files import require_folder
 
 QUIET_LOAD = 0.7
 """Processes that run, on the mean of the minute before, up to which step times can be trusted."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pretraining.tables import TABLES
-from synth.config import check, option
+from synth.common.config import check, option
 
 HERE = Path(__file__).resolve().parent
 RENDERS = Path("runs/pretraining")

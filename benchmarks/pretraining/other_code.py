@@ -6,7 +6,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from synth.files import folder_written_atomically
+from synth.common.files import folder_written_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("synth", "dualmod", "configs")

@@ -10,12 +10,12 @@ from omegaconf import OmegaConf
 
 from benchmarks.long.settings import overrides
 from benchmarks.pretraining.tables import Row, Table, key_of
-from distill.simulated_target import DOMAIN
-from dualmod.data.real import LabelledImages, open_labelled
-from synth.config import check, compose_config
+from distill.targets.simulated import DOMAIN
+from dualmod.data.image_sets import LabelledImages, open_labelled
+from synth.common.config import check, compose_config
+from synth.common.nested import flat
 from synth.dataset.manifest import GENERATOR_VERSION, Manifest, read_manifest
 from synth.generate import GenerateConfig, generate
-from synth.nested import flat
 
 VALIDATION, SIMULATED = "validation", "simulated"
 SETS = {SIMULATED: (*DOMAIN, "num_samples=600")}

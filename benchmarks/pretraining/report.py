@@ -10,8 +10,8 @@ from benchmarks.pretraining.renders import VALIDATION
 from benchmarks.pretraining.results import Result
 from benchmarks.pretraining.runs import Run
 from benchmarks.pretraining.tables import Table
-from distill.ablation_table import paired_difference
-from synth.files import written_atomically
+from distill.experiments.ablation_table import paired_difference
+from synth.common.files import written_atomically
 
 SORTED_BY = "pck_box@0.1"
 BESIDE = ("pck_box@0.05", "pck_box@0.2")

@@ -8,8 +8,8 @@ from typing import Any
 from filelock import FileLock
 
 from benchmarks.pretraining.runs import Run
-from synth.config import check
-from synth.files import written_atomically
+from synth.common.config import check
+from synth.common.files import written_atomically
 
 Result = dict[str, Any]
 """A run's ``identity``, and beside it ``ms``, ``cpu_seconds``, ``commit``, ``hardware``, ``date`` and ``numbers``."""

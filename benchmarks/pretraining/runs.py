@@ -17,14 +17,14 @@ import torch
 
 from benchmarks.pretraining.other_code import environment, packages_of
 from benchmarks.pretraining.tables import Row
-from dualmod.checkpoint import load_network, read_notes, save_network
-from dualmod.data.real import LabelledImages
+from dualmod.checkpoints.checkpoint import load_network, read_notes, save_network
+from dualmod.data.image_sets import LabelledImages
 from dualmod.evaluate import evaluate_network
-from dualmod.predictor import Predictor
+from dualmod.inference.predictor import Predictor
 from dualmod.pretrain import MODEL_FILE, PretrainConfig
-from dualmod.validation import MEASURED
-from synth.config import check, compose_config
-from synth.files import written_atomically
+from dualmod.training.validation import MEASURED
+from synth.common.config import check, compose_config
+from synth.common.files import written_atomically
 
 START_FILE, SPENT_FILE, LOG_FILE = "start.safetensors", "cpu_seconds.json", "log"
 

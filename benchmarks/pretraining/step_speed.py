@@ -18,7 +18,7 @@ from benchmarks.pretraining.report import write_between_markers
 from benchmarks.pretraining.step_times import write_times
 from benchmarks.pretraining.tables import BASE, Row, Stage, Table, merged
 from benchmarks.pretraining.timing import measure
-from synth.files import require_folder
+from synth.common.files import require_folder
 
 COMMIT = "668d95cdbb63097ebeb0cecdf4e313c925f11244"
 COMMON = ("preset=laptop", "network=laptop", "method=source_only")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pretraining.tables import Row, Stage
-from synth.config import check
-from synth.files import require_file, written_atomically
+from synth.common.config import check
+from synth.common.files import require_file, written_atomically
 
 
 @dataclass(frozen=True)

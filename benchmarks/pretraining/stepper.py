@@ -22,8 +22,8 @@ import torch
 from torch import nn
 
 from dualmod import pretrain as pretraining
-from dualmod.kept_memory import keep_freed_memory
-from synth.config import compose_config
+from dualmod.training.malloc import keep_freed_memory
+from synth.common.config import compose_config
 
 FIRST_PHASE, SUPERVISED = 0, 1
 
@@ -111,7 +111,7 @@ def _built(config: Any, open_hands: Callable[[Any], Any]) -> tuple[Any, Callable
 
 def _averaging(module: nn.Module, decay: float) -> Callable[[], None]:
     """What averages the weights after a step; older commits have another way, and no row of theirs averages."""
-    from dualmod.averaged_weights import average_into
+    from dualmod.training.averaged_weights import average_into
 
     current = [tensor.detach() for tensor in (*module.parameters(), *module.buffers())]
     averages = [tensor.clone() for tensor in current]

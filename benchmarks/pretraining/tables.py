@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from synth.config import check
+from synth.common.config import check
 
 TABLES = Path(__file__).resolve().parent / "tables"
 BASE = ("device=cpu", "threads=1", "loader_workers=1", "cache_gb=1")

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.pretraining.other_code import code_commit, environment, packages_of
 from benchmarks.pretraining.step_times import StageTime
 from benchmarks.pretraining.tables import Row, Table
-from distill.summary import hardware
+from distill.experiments.provenance import hardware
 
 WARM_UP = 3
 """Rounds that are not counted."""

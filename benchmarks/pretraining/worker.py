@@ -15,8 +15,8 @@ from benchmarks.pretraining.report import line
 from benchmarks.pretraining.results import Results
 from benchmarks.pretraining.runs import Run, Trainings, numbers
 from benchmarks.pretraining.tables import Row
-from distill.summary import hardware
-from dualmod.data.real import LabelledImages
+from distill.experiments.provenance import hardware
+from dualmod.data.image_sets import LabelledImages
 
 
 class Worker:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from synth.files import written_atomically
+from synth.common.files import written_atomically
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 STORED, PAGE = DOCS / "numbers" / "released_margins.json", DOCS / "model_card.md"

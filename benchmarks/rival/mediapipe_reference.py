@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dualmod.checkpoint import load_network
-from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image, crop_side_px, invert_affine, px_from_uv
-from dualmod.data.real import LabelledImages, open_labelled
-from dualmod.released import RELEASED, pose_file
+from dualmod.checkpoints.checkpoint import load_network
+from dualmod.checkpoints.released import RELEASED, pose_file
+from dualmod.data.image_sets import LabelledImages, open_labelled
+from dualmod.geometry.crop import apply_affine, box_crop_matrix, crop_image, crop_side_px, invert_affine, px_from_uv
 
 WORKER = Path(__file__).with_name("mediapipe_hands.py")
 CROP_PX = 320

@@ -6,8 +6,8 @@ They are one class so that all of them take as many steps and images unless told
 from dataclasses import dataclass
 
 from dualmod.data.augment import AugmentConfig
-from dualmod.training_module import OptimizerConfig
-from synth.config import check, option, required
+from dualmod.training.module import OptimizerConfig
+from synth.common.config import check, option, required
 
 
 @dataclass

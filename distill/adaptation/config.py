@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill.alarms import AlarmConfig
+from distill.adaptation.base_config import PhotoTrainingConfig
 from distill.methods import MethodOptions, chosen, options_class
 from distill.methods.self_distillation import Options as SelfDistillationOptions
-from distill.photo_training import PhotoTrainingConfig
-from distill.photos import BALANCES, PHOTO
-from synth.config import check, option, required
+from distill.monitoring.collapse import AlarmConfig
+from distill.targets.photos import BALANCES, PHOTO
+from synth.common.config import check, option, required
 
 
 @dataclass

@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import Tensor
 
-from distill.adapt_config import AdaptConfig
-from distill.alarms import Alarms
+from distill.adaptation.config import AdaptConfig
 from distill.methods import Setting
+from distill.monitoring.collapse import Alarms
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import objective
-from dualmod.training_module import TrainingModule
+from dualmod.pretraining.objective import objective
+from dualmod.training.module import TrainingModule
 
 
 class AdaptModule(TrainingModule):

@@ -16,14 +16,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
-from distill.alarms import CollapseError
-from distill.gates import QuantileGate
-from distill.localizer_views import PhotoViews
-from distill.methods.method import follow
-from dualmod.localizer.decode import DecodeConfig, FoundHands, decode
-from dualmod.localizer.network import LocalizerNet
-from dualmod.localizer.targets import HAND, IGNORED, NONE, SceneHands
-from synth.config import check, option
+from distill.detection.views import PhotoViews
+from distill.methods.base import follow
+from distill.monitoring.collapse import CollapseError
+from distill.pseudo_labels.quantile_threshold import QuantileGate
+from dualmod.detection.decode import DecodeConfig, FoundHands, decode
+from dualmod.detection.network import LocalizerNet
+from dualmod.detection.targets import HAND, IGNORED, NONE, SceneHands
+from synth.common.config import check, option
 
 WINDOW = 1024
 """Finds that a quantile is taken over."""

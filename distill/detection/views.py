@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from distill.photos import PHOTO, TargetPhotos
+from distill.targets.photos import PHOTO, TargetPhotos
+from dualmod.data.appearance import TextureConfig, change_texture
 from dualmod.data.augment import rgb_tensor
-from dualmod.data.crop import warp
-from dualmod.data.texture import TextureConfig, change_texture
-from dualmod.localizer.letterbox import Letterbox, letterbox
-from synth.config import check, option
+from dualmod.detection.letterbox import Letterbox, letterbox
+from dualmod.geometry.crop import warp
+from synth.common.config import check, option
 
 
 @dataclass

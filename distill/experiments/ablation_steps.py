@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from distill.adapt import AdaptConfig, adapt
-from distill.alarms import CollapseError
-from distill.beside import AUTO, check_entry, find_backgrounds, find_real_root
-from distill.label_free import CONSISTENCY_FOLDER
+from distill.experiments.step_runner import Step, compose_forwarded, list_of_stage, split_forwarded
+from distill.monitoring.collapse import CollapseError
+from distill.monitoring.model_selection import CONSISTENCY_FOLDER
+from distill.monitoring.self_consistency import CONSISTENCY_FILE, ConsistencyConfig, self_consistency
 from distill.report.runs import EVALUATION_FOLDER, METRICS_FILE
-from distill.self_consistency import CONSISTENCY_FILE, ConsistencyConfig, self_consistency
-from distill.steps import Step, compose_forwarded, list_of_stage, split_forwarded
+from distill.targets.discovery import AUTO, check_entry, find_backgrounds, find_real_root
 from distill.upper_bound import UpperBoundConfig, upper_bound
+from dualmod.checkpoints.released import pose_file
 from dualmod.evaluate import EvaluateConfig, evaluate
 from dualmod.pretrain import FREE_KEYS as TRAIN_FREE_KEYS
 from dualmod.pretrain import MODEL_FILE, PretrainConfig, pretrain
-from dualmod.released import pose_file
-from synth.config import check, option, required
+from synth.common.config import check, option, required
 from synth.dataset.manifest import MANIFEST_FILE
 from synth.generate import FREE_KEYS as GENERATE_FREE_KEYS
 from synth.generate import GenerateConfig, generate

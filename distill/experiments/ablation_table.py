@@ -9,10 +9,10 @@ from statistics import mean, stdev
 import numpy as np
 from scipy import stats
 
-from distill.label_free import Readings, label_free_table
+from distill.experiments.provenance import Provenance
+from distill.monitoring.model_selection import Readings, label_free_table
 from distill.report.runs import Stage
-from distill.summary import Provenance
-from synth.files import written_atomically
+from synth.common.files import written_atomically
 
 METRICS = ("pck_box@0.1", "pck_box@0.2", "auc_2d")
 MEAN_OF_SETS = "mean of sets"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from distill.adapt import AdaptConfig, adapt
-from distill.simulated_target import DOMAIN, SET_NAME, SimulatedTargetConfig, lay_out
-from distill.steps import Step, compose_forwarded
-from dualmod.data.real import ANNOTATIONS
+from distill.experiments.step_runner import Step, compose_forwarded
+from distill.targets.simulated import DOMAIN, SET_NAME, SimulatedTargetConfig, lay_out
+from dualmod.data.image_sets import ANNOTATIONS
 from dualmod.evaluate import EvaluateConfig, evaluate
 from dualmod.pretrain import FREE_KEYS as TRAIN_FREE_KEYS
 from dualmod.pretrain import MODEL_FILE, PretrainConfig, pretrain

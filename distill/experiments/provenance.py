@@ -13,7 +13,7 @@ import torch
 import configs
 from distill.report.runs import Stage
 from distill.report.tables import shown, spread_summary
-from synth.files import written_atomically
+from synth.common.files import written_atomically
 
 SHOWN_METRICS = ("pck_box@0.1", "pck_box@0.2", "auc_2d", "epe_mm", "pa_mpjpe_mm")
 

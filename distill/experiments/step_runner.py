@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from synth.config import compose_config, stage_main
-from synth.files import CONFIG_FILE, open_run_folder, written_atomically
+from synth.common.config import compose_config, stage_main
+from synth.common.files import CONFIG_FILE, open_run_folder, written_atomically
 
 TIMES_FILE = "times.json"
 LOCKS = ".locks"

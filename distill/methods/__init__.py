@@ -4,7 +4,7 @@ A choice of the command line is a file ``configs/adapt/method/CHOICE.yaml`` whos
 that one method can have several settings. Nothing else has to know of a new method.
 """
 
-from distill.methods.choice import DEFAULT_CHOICE, chosen, options_class
-from distill.methods.method import Method, MethodOptions, Setting, TargetOptions
+from distill.methods.base import Method, MethodOptions, Setting, TargetOptions
+from distill.methods.registry import DEFAULT_CHOICE, chosen, options_class
 
 __all__ = ["DEFAULT_CHOICE", "Method", "MethodOptions", "Setting", "TargetOptions", "chosen", "options_class"]

@@ -14,15 +14,15 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from distill.gates import QuantileGate
-from distill.style import exchange_style
-from distill.target import TargetBatch, ViewsConfig
+from distill.pseudo_labels.quantile_threshold import QuantileGate
+from distill.targets.fourier_style import exchange_style
+from distill.targets.views import TargetBatch, ViewsConfig
 from dualmod.data.batch import HandBatch
+from dualmod.inference.predictor import choose, right_probability
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import MethodConfig
-from dualmod.prediction import Prediction
-from dualmod.predictor import choose, right_probability
-from synth.config import check, option
+from dualmod.network.prediction import Prediction
+from dualmod.pretraining.objective import MethodConfig
+from synth.common.config import check, option
 
 TEACHER, START = HAND_FROM = ("teacher", "start")
 WINDOW = 2048

@@ -15,15 +15,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from distill.gates import QuantileGate
-from distill.methods.method import WINDOW, Method, Setting, TargetOptions, follow
-from distill.pseudo_labels import PseudoLabels
-from distill.target import TargetBatch, ViewsConfig
-from distill.target_losses import pseudo_label_loss
-from distill.warps import move_maps, move_points
+from distill.methods.base import WINDOW, Method, Setting, TargetOptions, follow
+from distill.pseudo_labels.denoising import PseudoLabels
+from distill.pseudo_labels.losses import pseudo_label_loss
+from distill.pseudo_labels.quantile_threshold import QuantileGate
+from distill.targets.views import TargetBatch, ViewsConfig
 from dualmod.data.batch import HandBatch
+from dualmod.geometry.view_warps import move_maps, move_points
 from dualmod.network.model import DualModalityNet
-from synth.config import check, option
+from synth.common.config import check, option
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from distill.methods.method import MethodOptions
+from distill.methods.base import MethodOptions
 
 
 @dataclass

@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from distill.methods.method import Method, Setting, TargetOptions
-from distill.pseudo_labels import PseudoLabels
-from distill.target import TargetBatch
-from distill.target_losses import pseudo_label_loss
+from distill.methods.base import Method, Setting, TargetOptions
+from distill.pseudo_labels.denoising import PseudoLabels
+from distill.pseudo_labels.losses import pseudo_label_loss
+from distill.targets.views import TargetBatch
 from dualmod.data.batch import HandBatch
 from dualmod.network.model import DualModalityNet
-from synth.config import check, option
+from synth.common.config import check, option
 
 
 @dataclass

@@ -19,12 +19,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from distill.methods.method import Method, Setting, TargetOptions
-from distill.target import TargetBatch
+from distill.methods.base import Method, Setting, TargetOptions
+from distill.targets.views import TargetBatch
 from dualmod.data.batch import HandBatch
 from dualmod.network.model import DualModalityNet
-from synth.config import check, option
-from synth.conventions import NUM_JOINTS
+from synth.common.config import check, option
+from synth.hand.conventions import NUM_JOINTS
 
 EPSILON = 1e-7
 SIGMA_CELLS = 1.0

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import yaml
 
-from distill.methods.method import MethodOptions
-from synth.config import CONFIG_ROOT, check
+from distill.methods.base import MethodOptions
+from synth.common.config import CONFIG_ROOT, check
 
 DEFAULT_CHOICE = "self_distillation"
 FOLDER = CONFIG_ROOT / "adapt" / "method"

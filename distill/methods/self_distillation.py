@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from distill.methods.method import Method, Setting, TargetOptions
-from distill.pseudo_labels import PseudoLabelConfig, PseudoLabels, make_gates, pseudo_labels
-from distill.target import TargetBatch, ViewsConfig
-from distill.target_losses import consistency_loss, handedness_pseudo_loss, pseudo_label_loss
-from distill.weak_views import view_poses
+from distill.methods.base import Method, Setting, TargetOptions
+from distill.pseudo_labels.denoising import PseudoLabelConfig, PseudoLabels, make_gates, pseudo_labels
+from distill.pseudo_labels.losses import consistency_loss, handedness_pseudo_loss, pseudo_label_loss
+from distill.pseudo_labels.view_consistency import view_poses
+from distill.targets.views import TargetBatch, ViewsConfig
 from dualmod.data.batch import HandBatch
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import mirrored_rows
-from dualmod.prediction import Prediction
-from synth.config import check, option
+from dualmod.network.prediction import Prediction
+from dualmod.pretraining.objective import mirrored_rows
+from synth.common.config import check, option
 
 
 @dataclass

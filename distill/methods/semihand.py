@@ -15,17 +15,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from distill.gates import QuantileGate
-from distill.hand_circles import circles, edge_distance, mask_disagreement
-from distill.methods.method import WINDOW, Method, Setting, TargetOptions
-from distill.registration import correct
-from distill.target import TargetBatch, ViewsConfig
-from distill.warps import inverse, move_maps, move_points
+from distill.methods.base import WINDOW, Method, Setting, TargetOptions
+from distill.pseudo_labels.bone_registration import correct
+from distill.pseudo_labels.quantile_threshold import QuantileGate
+from distill.pseudo_labels.silhouette_circles import circles, edge_distance, mask_disagreement
+from distill.targets.views import TargetBatch, ViewsConfig
 from dualmod.data.batch import HandBatch
+from dualmod.geometry.view_warps import inverse, move_maps, move_points
 from dualmod.losses.pose import pose_distance
 from dualmod.network.model import DualModalityNet
-from dualmod.prediction import Prediction
-from synth.config import check, option
+from dualmod.network.prediction import Prediction
+from synth.common.config import check, option
 
 
 @dataclass

@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from distill.watch import Readings, Watch
+from distill.monitoring.health import Readings, Watch
 from dualmod.network.model import DualModalityNet
-from synth.config import check, option
+from synth.common.config import check, option
 
 
 @dataclass

@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from distill.doubts import hand_doubt
-from distill.registration import lifted
-from distill.target import TargetBatch
-from distill.weak_views import view_poses
+from distill.pseudo_labels.bone_registration import lifted
+from distill.pseudo_labels.uncertainty import hand_doubt
+from distill.pseudo_labels.view_consistency import view_poses
+from distill.targets.views import TargetBatch
+from dualmod.inference.predictor import look
 from dualmod.network.model import DualModalityNet
-from dualmod.network.modes import evaluating
-from dualmod.prediction import Prediction
-from dualmod.predictor import look
-from synth.conventions import BONES
+from dualmod.network.prediction import Prediction
+from dualmod.network.train_eval_mode import evaluating
+from synth.hand.conventions import BONES
 
 SURE_QUANTILE = 0.02
 """A photo counts as a hand when the network is surer of it than of this share of the renders."""

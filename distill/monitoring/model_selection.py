@@ -7,7 +7,7 @@ from statistics import mean, stdev
 
 from scipy.stats import rankdata
 
-from distill.self_consistency import CONSISTENCY_FILE
+from distill.monitoring.self_consistency import CONSISTENCY_FILE
 
 CONSISTENCY_FOLDER = "consistency"
 HELD_OUT, AGREEMENT = "held_out_error_box", "criterion"

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.alarms import criterion
-from distill.locate import locate_hands
-from distill.photos import SET, open_photos
-from distill.target import TargetBatches, ViewsConfig
-from distill.watch import Watch
-from dualmod.checkpoint import choose_device, load_network
+from distill.monitoring.collapse import criterion
+from distill.monitoring.health import Watch
+from distill.targets.photos import SET, open_photos
+from distill.targets.start_boxes import locate_hands
+from distill.targets.views import TargetBatches, ViewsConfig
+from dualmod.checkpoints.checkpoint import choose_device, load_network
+from dualmod.checkpoints.released import pose_file
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.synthetic import SyntheticHands, held_out_batches
-from dualmod.predictor import Predictor
-from dualmod.released import pose_file
-from synth.config import check
-from synth.files import open_run_folder, require_folder, written_atomically
+from dualmod.inference.predictor import Predictor
+from synth.common.config import check
+from synth.common.files import open_run_folder, require_folder, written_atomically
 
 CONSISTENCY_FILE = "consistency.json"
 
@@ -54,7 +54,7 @@ class ConsistencyConfig:
 
 
 def self_consistency(config: ConsistencyConfig) -> Path:
-    """Write the readings of ``distill.watch`` and ``criterion``, their disagreement over their spread; less is better.
+    """Write the label-free readings of a checkpoint and their disagreement over their spread; less is better.
 
     Raises:
         FileNotFoundError: when the checkpoint, the dataset or a folder of photos is missing.

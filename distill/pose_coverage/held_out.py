@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.stats import rankdata
 
-from distill.coverage.box_poses import pose_distance
-from distill.coverage.pose_index import PoseIndex
-from distill.coverage.predicted_poses import predict_poses
-from distill.coverage.renders import Renders
-from dualmod.predictor import Predictor
+from distill.pose_coverage.box_poses import pose_distance
+from distill.pose_coverage.pose_index import PoseIndex
+from distill.pose_coverage.predicted_poses import predict_poses
+from distill.pose_coverage.renders import Renders
+from dualmod.inference.predictor import Predictor
+from synth.common.subsample import evenly_spaced
 from synth.dataset import SampleStore
-from synth.evenly import evenly_spaced
 
 FEWEST_RANKED = 8
 """Held-out renders from which on a rank correlation is told."""

@@ -11,17 +11,17 @@ from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 from torch.utils.data import ConcatDataset
 
-from distill.coverage.box_poses import pose_distance
-from distill.coverage.renders import Renders
-from distill.coverage.report import DIGITS, Report
-from distill.coverage.traits import FEWEST, Share, in_words
+from distill.pose_coverage.box_poses import pose_distance
+from distill.pose_coverage.renders import Renders
+from distill.pose_coverage.report import DIGITS, Report
+from distill.pose_coverage.traits import FEWEST, Share, in_words
 from distill.report.figures import plain, stage_colour, svg_uri
 from distill.report.gallery import jpeg_uri
-from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image, joints_box
-from synth.conventions import LEFT, RIGHT
+from dualmod.geometry.crop import apply_affine, box_crop_matrix, crop_image, joints_box
+from synth.common.drawing import draw_skeleton
+from synth.common.files import written_atomically
 from synth.dataset import SampleStore
-from synth.draw import draw_skeleton
-from synth.files import written_atomically
+from synth.hand.conventions import LEFT, RIGHT
 
 TILE_PX, TILE_MARGIN = 176, 1.5
 LIKE_SHARE = 0.6

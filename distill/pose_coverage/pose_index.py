@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from synth.config import check
+from synth.common.config import check
 from synth.render.kernels.jit import inlined, kernel
 
 NUM_COMPONENTS = 6

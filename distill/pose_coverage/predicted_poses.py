@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool, Float
 
-from distill.coverage.box_poses import box_poses, pose_distance
-from distill.locate import locate_hands
-from dualmod.lift import assumed_K, lift
-from dualmod.predictor import HandEstimates, Predictor
-from dualmod.voting import VotingPredictor, voted
+from distill.pose_coverage.box_poses import box_poses, pose_distance
+from distill.targets.start_boxes import locate_hands
+from dualmod.geometry.lifting import assumed_K, lift
+from dualmod.inference.predictor import HandEstimates, Predictor
+from dualmod.inference.test_time_augmentation import VotingPredictor, voted
 
 
 @dataclass(frozen=True)

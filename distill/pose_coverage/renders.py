@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from distill.coverage.box_poses import box_poses
-from synth.conventions import LEFT, NUM_JOINTS
+from distill.pose_coverage.box_poses import box_poses
 from synth.dataset import SampleStore
+from synth.hand.conventions import LEFT, NUM_JOINTS
 
 GESTURE_PREFIX = "gesture:"
 

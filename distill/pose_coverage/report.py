@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from distill.coverage.held_out import HeldOut
-from distill.coverage.pose_index import Neighbours
-from distill.coverage.predicted_poses import PredictedPoses
-from distill.coverage.traits import Share, Traits
+from distill.pose_coverage.held_out import HeldOut
+from distill.pose_coverage.pose_index import Neighbours
+from distill.pose_coverage.predicted_poses import PredictedPoses
+from distill.pose_coverage.traits import Share, Traits
 
 DIGITS = 4
 QUARTERS = (0.25, 0.5, 0.75, 0.9)

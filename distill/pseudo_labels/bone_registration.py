@@ -1,7 +1,7 @@
 """Label correction: predicted joints pulled onto a hand with true bone lengths and legal joint angles (rho).
 
 Registration is SemiHand's (Yang et al., ICCV 2021), the rho of Lin et al. 2023, Eq. 8; nothing here is trained. It
-works in 3D, so a 2.5D pose is lifted first (``dualmod.lift``) and projected afterwards. The principal point is taken
+works in 3D, so a 2.5D pose is lifted first and projected afterwards. The principal point is taken
 at the crop's centre, and where the camera is not known the caller assumes a focal length: both tilt the hand a
 little, the same way before and after.
 """
@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from distill.rectification import rectify_angles
-from dualmod.lift import root_depth_bones
-from synth.conventions import BONES, REFERENCE_BONE, ROOT_JOINT
+from distill.pseudo_labels.joint_limits import rectify_angles
+from dualmod.geometry.lifting import root_depth_bones
 from synth.hand import HandAxes, bone_lengths, load_hand
+from synth.hand.conventions import BONES, REFERENCE_BONE, ROOT_JOINT
 
 CROP_CENTRE = 0.5
 NEAREST_Z = 0.2
@@ -85,7 +85,7 @@ def lifted(
     joints_depth: Float[Tensor, "batch 21"],
     focal_crop_units: Float[Tensor, "batch"],
 ) -> Float[Tensor, "batch 21 3"]:
-    """Joints in the camera frame in reference-bone lengths (``dualmod.lift`` for tensors and crops)."""
+    """Joints in the camera frame in reference-bone lengths (``dualmod.geometry.lifting`` for tensors and crops)."""
     relative = joints_depth - joints_depth[:, ROOT_JOINT, None]
     rays = (joints_uv - CROP_CENTRE) / focal_crop_units[:, None, None]
     depth = root_depth_bones(rays, relative)[:, None] + relative

@@ -15,14 +15,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from distill.doubts import hand_doubt, joint_weight, pose_variance
-from distill.gates import QuantileGate
-from distill.registration import correct
-from distill.weak_views import ViewPoses, keep_steady
-from dualmod.prediction import Prediction
-from dualmod.voting import vote
-from synth.config import check, option
-from synth.conventions import JOINT_NAMES
+from distill.pseudo_labels.bone_registration import correct
+from distill.pseudo_labels.quantile_threshold import QuantileGate
+from distill.pseudo_labels.uncertainty import hand_doubt, joint_weight, pose_variance
+from distill.pseudo_labels.view_consistency import ViewPoses, keep_steady
+from dualmod.inference.test_time_augmentation import vote
+from dualmod.network.prediction import Prediction
+from synth.common.config import check, option
+from synth.hand.conventions import JOINT_NAMES
 
 CONFIDENCE, SPREAD = DOUBTS = ("confidence", "spread")
 NEAR = 0.05

@@ -4,12 +4,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from distill.pseudo_labels import PseudoLabels
-from distill.warps import move_points
+from distill.pseudo_labels.denoising import PseudoLabels
+from dualmod.geometry.view_warps import move_points
 from dualmod.losses.heatmap import heatmap_cross_entropy
 from dualmod.losses.pose import pose_distance
 from dualmod.losses.supervision import SupervisionConfig
-from dualmod.prediction import Prediction
+from dualmod.network.prediction import Prediction
 
 
 def pseudo_label_loss(

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from distill.registration import NEAREST_Z, lifted
-from synth.conventions import REFERENCE_BONE, WRIST
+from distill.pseudo_labels.bone_registration import NEAREST_Z, lifted
 from synth.hand import HandAxes, load_hand
+from synth.hand.conventions import REFERENCE_BONE, WRIST
 
 FINGER_STARTS = (1, 5, 9, 13, 17)
 EDGE_CELLS = 0.5

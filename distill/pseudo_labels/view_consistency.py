@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from distill.target import TargetBatch
-from distill.warps import move_points
+from distill.targets.views import TargetBatch
+from dualmod.geometry.view_warps import move_points
 from dualmod.network.model import DualModalityNet
-from dualmod.prediction import Prediction
+from dualmod.network.prediction import Prediction
 
 
 @dataclass(frozen=True)

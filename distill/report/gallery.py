@@ -16,12 +16,12 @@ from jaxtyping import Float, UInt8
 
 from distill.report.compare import errors_of
 from distill.report.runs import Evaluated
-from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image
-from dualmod.data.real import LabelledImages
-from dualmod.overlays import TILE_SHARE
-from dualmod.predictor import Predictor
-from synth.conventions import NUM_JOINTS
-from synth.draw import draw_skeleton
+from dualmod.data.image_sets import LabelledImages
+from dualmod.geometry.crop import apply_affine, box_crop_matrix, crop_image
+from dualmod.inference.pose_overlays import TILE_SHARE
+from dualmod.inference.predictor import Predictor
+from synth.common.drawing import draw_skeleton
+from synth.hand.conventions import NUM_JOINTS
 
 TILE_PX = 176
 JPEG_QUALITY = 82

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from distill.report.runs import Evaluated, Stage
-from dualmod.checkpoint import read_notes
-from synth.files import CONFIG_FILE
+from dualmod.checkpoints.checkpoint import read_notes
+from synth.common.files import CONFIG_FILE
 
 FIXED = "fixed number of steps"
 AFTER_ALARM = "best label-free state after an alarm"

@@ -10,9 +10,9 @@ from zipfile import BadZipFile
 import numpy as np
 from omegaconf import OmegaConf
 
-from dualmod.checkpoint import read_notes
-from dualmod.released import POSE_FILES
-from synth.files import CONFIG_FILE, require_folder
+from dualmod.checkpoints.checkpoint import read_notes
+from dualmod.checkpoints.released import POSE_FILES
+from synth.common.files import CONFIG_FILE, require_folder
 
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.npz"

@@ -11,7 +11,7 @@ from distill.report.figures import joint_bars, pck_curves, stage_colour
 from distill.report.gallery import Gallery, Networks, gallery
 from distill.report.runs import Stage, metric_names
 from distill.report.tables import dataset_table
-from dualmod.data.real import LabelledImages
+from dualmod.data.image_sets import LabelledImages
 
 DATASET_NOTES = {"ntu_real": "images to adapt to and to measure on are of one recording: same subject, same scene"}
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dualmod.evaluate import PredictsHands
-from dualmod.predictor import HandEstimates
+from dualmod.inference.predictor import HandEstimates
 
 
 def fold_of_rows(count: int, folds: int) -> Int[np.ndarray, "rows"]:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import configs
+from dualmod.data.image_sets import ANNOTATIONS
 from dualmod.data.readers import open_reader
-from dualmod.data.real import ANNOTATIONS
-from synth.config import check
-from synth.files import require_folder
+from synth.common.config import check
+from synth.common.files import require_folder
 
 AUTO, NONE = "auto", "none"
 REAL = Path("..") / "shared" / "real"

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from distill.target import TargetBatch
+from distill.targets.views import TargetBatch
 from dualmod.data.batch import HandBatch
 
 

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from dualmod.data.appearance import change_texture
 from dualmod.data.augment import AugmentConfig, draw_warp, rgb_tensor
-from dualmod.data.crop import BORDERS, apply_affine, crop_image, uv_from_px
-from dualmod.data.images import LabelledImages
-from dualmod.data.texture import change_texture
-from synth.conventions import LEFT, REFERENCE_BONE, ROOT_JOINT, UNKNOWN
+from dualmod.data.image_collections import LabelledImages
+from dualmod.geometry.crop import BORDERS, apply_affine, crop_image, uv_from_px
+from synth.hand.conventions import LEFT, REFERENCE_BONE, ROOT_JOINT, UNKNOWN
 
 
 @dataclass(frozen=True)

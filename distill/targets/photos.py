@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Int
 from torch.utils.data import ConcatDataset, Subset
 
-from dualmod.data.images import Frame
-from dualmod.data.real import open_target
+from dualmod.data.image_collections import Frame
+from dualmod.data.image_sets import open_target
 from dualmod.data.video import VideoFrame
 
 PHOTO, SET = BALANCES = ("photo", "set")

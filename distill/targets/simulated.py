@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
-from dualmod.data.real import ANNOTATIONS
-from synth.config import check, option, required
+from dualmod.data.image_sets import ANNOTATIONS
+from synth.common.config import check, option, required
+from synth.common.files import open_run_folder, require_folder, written_atomically
 from synth.dataset import HandSample, iterate, read_manifest
-from synth.files import open_run_folder, require_folder, written_atomically
 from synth.hand import skin_files
 
 SET_NAME = "simulated"

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Float
 
-from dualmod.data.crop import joints_box
-from dualmod.data.windows import window_boxes
-from dualmod.predictor import HandEstimates, Predictor
+from dualmod.geometry.crop import joints_box
+from dualmod.geometry.windows import window_boxes
+from dualmod.inference.predictor import HandEstimates, Predictor
 
 
 @dataclass(frozen=True)

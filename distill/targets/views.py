@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from distill import warps
-from distill.locate import LocatedHands
-from distill.photos import PHOTO, TargetPhotos
+from distill.targets.photos import PHOTO, TargetPhotos
+from distill.targets.start_boxes import LocatedHands
+from dualmod.data.appearance import change_texture
 from dualmod.data.augment import AugmentConfig, rgb_tensor
-from dualmod.data.crop import crop_image, crop_matrix, crop_side_px, invert_affine, px_from_uv, uv_from_px
-from dualmod.data.texture import change_texture
-from dualmod.lift import ASSUMED_FOCAL
+from dualmod.geometry import view_warps
+from dualmod.geometry.crop import crop_image, crop_matrix, crop_side_px, invert_affine, px_from_uv, uv_from_px
+from dualmod.geometry.lifting import ASSUMED_FOCAL
 
 WEAK_ZOOM, VIEW_ZOOM = 3 / 32, 5 / 32
 """Sides of the weak view, and of the further ones, differ by up to these shares from the side of the crop at test."""
@@ -80,9 +80,9 @@ class TargetBatch:
         images = {name: getattr(self, name) for name in ("weak", "strong", "views", "frames")}
         flipped = {name: pick(part, part.flip(-1)) for name, part in images.items() if part is not None}
         if self.A_weak_views is not None:
-            moved = warps.mirrored(self.A_weak_views.flatten(0, 1)).view_as(self.A_weak_views)
+            moved = view_warps.mirrored(self.A_weak_views.flatten(0, 1)).view_as(self.A_weak_views)
             flipped["A_weak_views"] = pick(self.A_weak_views, moved)
-        moved = warps.mirrored(self.A_strong_weak)
+        moved = view_warps.mirrored(self.A_strong_weak)
         return replace(self, **flipped, A_strong_weak=pick(self.A_strong_weak, moved))
 
 

@@ -10,10 +10,10 @@ import torchvision
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from dualmod.checkpoint import read_metadata
+from dualmod.checkpoints.checkpoint import read_metadata
 from dualmod.network.backbone import REDUCTIONS, timm_names
 from dualmod.network.model import IMAGE_MEAN, IMAGE_STD
-from synth.files import require_file, written_atomically
+from synth.common.files import require_file, written_atomically
 
 CHANNELS = {"rgb": 3, "depth": 1}
 NAMES = ("timm", "torchvision")

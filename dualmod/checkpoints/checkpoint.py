@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dualmod.network.model import DualModalityNet, network_dict, network_from_dict
-from synth.files import require_file, written_atomically
+from synth.common.files import require_file, written_atomically
 
 FORMAT, LOCALIZER_FORMAT = "handbridge-network-1", "handbridge-localizer-1"
 KINDS = {

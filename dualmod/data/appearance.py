@@ -12,7 +12,7 @@ import scipy.fft
 import simplejpeg
 from jaxtyping import Float, UInt8
 
-from synth.config import check, option
+from synth.common.config import check, option
 
 Image = UInt8[np.ndarray, "side side 3"]
 LUMA = np.array([0.299, 0.587, 0.114])

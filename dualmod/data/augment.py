@@ -13,8 +13,10 @@ import torch
 from jaxtyping import Float, UInt8, UInt16
 from torch import Tensor
 
+from dualmod.data.appearance import TextureConfig, change_texture
 from dualmod.data.batch import CLOSENESS_RANGE, HandBatch
-from dualmod.data.crop import (
+from dualmod.data.depth_sensor import sense_closeness
+from dualmod.geometry.crop import (
     BORDERS,
     apply_affine,
     box_crop_matrix,
@@ -24,9 +26,7 @@ from dualmod.data.crop import (
     uv_from_px,
     warp,
 )
-from dualmod.data.depth_sensor import sense_closeness
-from dualmod.data.texture import TextureConfig, change_texture
-from synth.config import check, option
+from synth.common.config import check, option
 from synth.sensor import DEPTH_SENSORS
 
 CLOSENESS_STEPS = 65535

@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from dualmod.data.appearance import change_texture
 from dualmod.data.augment import AugmentConfig, rgb_tensor
-from dualmod.data.crop import BORDERS, apply_affine, box_longer_side, crop_matrix, joints_box, uv_from_px, warp
-from dualmod.data.hands import Hands
-from dualmod.data.real import UnlabelledImages
-from dualmod.data.texture import change_texture
-from dualmod.data.windows import window_boxes
+from dualmod.data.hand_source import Hands
+from dualmod.data.image_sets import UnlabelledImages
+from dualmod.geometry.crop import BORDERS, apply_affine, box_longer_side, crop_matrix, joints_box, uv_from_px, warp
+from dualmod.geometry.windows import window_boxes
 
 
 @dataclass(frozen=True)

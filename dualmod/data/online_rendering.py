@@ -12,13 +12,13 @@ import numpy as np
 
 from dualmod.data.augment import LabelledHand
 from dualmod.data.synthetic import labelled_hand
-from synth.config import compose_config
+from synth.common.config import compose_config
+from synth.common.licences import terms_of_renders
+from synth.common.nested import flat
 from synth.dataset.manifest import GENERATOR_VERSION
-from synth.dataset.stream import SampleSource
 from synth.generate import GenerateConfig, kept_config, maker_settings
+from synth.generation.stream import SampleSource
 from synth.hand import load_hand
-from synth.licences import terms_of_renders
-from synth.nested import flat
 
 STREAM = "stream"
 """Value of ``data`` that asks for a stream; a folder of this name is ``./stream``."""

@@ -20,10 +20,10 @@ from dualmod.data.augment import (
     plain_crops,
 )
 from dualmod.data.batch import HandBatch, closeness
-from dualmod.data.hands import Hands
-from dualmod.ranks import Ranks
-from synth.conventions import HAND_PARTS, LEFT, REFERENCE_BONE, ROOT_JOINT
+from dualmod.data.hand_source import Hands
+from dualmod.training.distributed import Ranks
 from synth.dataset import HandSample, SampleStore, iterate
+from synth.hand.conventions import HAND_PARTS, LEFT, REFERENCE_BONE, ROOT_JOINT
 
 BYTES_PER_PIXEL = 6  # rgb, 16-bit closeness, mask
 NOTED = ("hand_model", "fingertip_vertices", "licence_notes", "generator_version", "num_samples")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dualmod.data.augment import plain_crops
 from dualmod.data.batch import HandBatch
-from dualmod.data.streamed import StreamedHands, render_config
+from dualmod.data.online_rendering import StreamedHands, render_config
 from dualmod.deploy.graphs import RgbdGraph, RgbGraph, run_graph
 from dualmod.deploy.onnx_file import OnnxNetwork
 from dualmod.network.model import NetworkConfig

@@ -1,7 +1,7 @@
 """What leaves the network as a graph: tensors in, tensors out, nothing of Python between.
 
 Where the network is one of right hands (``sides`` in the file), a left hand is mirrored first, and whoever does
-not know which it is runs the crop and its mirror image (``dualmod.predictor.look``).
+not know which it is runs the crop and its mirror image (``dualmod.inference.predictor.look``).
 """
 
 import torch
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dualmod.network.model import DualModalityNet
-from dualmod.prediction import Prediction
+from dualmod.network.prediction import Prediction
 
 OUTPUTS = ("joints_uv", "joints_depth", "confidence", "handedness_logit", "mask", "depth_map")
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]

@@ -15,16 +15,16 @@ import numpy as np
 from torch import Tensor
 
 from dualmod.data.augment import plain_crops, rgb_tensor
-from dualmod.data.crop import box_crop_matrix, crop_image
-from dualmod.data.real import open_target
+from dualmod.data.image_sets import open_target
 from dualmod.data.synthetic import labelled_hand
 from dualmod.deploy.checks import inputs_of
 from dualmod.deploy.graphs import RgbdGraph, RgbGraph
 from dualmod.deploy.onnx_file import optional
+from dualmod.geometry.crop import box_crop_matrix, crop_image
+from synth.common.files import require_folder
+from synth.common.subsample import evenly_spaced
 from synth.dataset import SampleStore
 from synth.dataset.manifest import MANIFEST_FILE
-from synth.evenly import evenly_spaced
-from synth.files import require_folder
 
 QUANTISED_FROM = ("rgb_encoder.stages.2.", "rgb_encoder.stages.3.", "rgb_encoder.stages.4.")
 FLOAT_FROM = ("decoder.",)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from dualmod.deploy.graphs import OUTPUTS, RgbdGraph, RgbGraph
-from synth.optional import import_optional, install_extra
+from synth.common.optional import import_optional, install_extra
 
 EXTRA = "export"
 TRACED_BATCH = 2

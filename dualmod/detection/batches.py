@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dualmod.data.augment import rgb_tensor
-from dualmod.localizer.cutouts import Cutout, Cutouts
-from dualmod.localizer.scene_config import MAX_HANDS, SceneConfig
-from dualmod.localizer.scenes import Composer, Scene
-from dualmod.localizer.targets import NONE, SceneHands
-from synth.scene.photos import Photos, check_photos, list_photos
+from dualmod.detection.copy_paste_scenes import Composer, Scene
+from dualmod.detection.cutouts import Cutout, Cutouts
+from dualmod.detection.scene_config import MAX_HANDS, SceneConfig
+from dualmod.detection.targets import NONE, SceneHands
+from synth.scene.backgrounds.photos import Photos, check_photos, list_photos
 
 HELD_OUT_STREAM = 7
 

@@ -7,18 +7,18 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from dualmod.checkpoint import choose_device
+from dualmod.checkpoints.checkpoint import choose_device
 from dualmod.data.augment import rgb_tensor
-from dualmod.localizer.checkpoint import load_localizer
-from dualmod.localizer.decode import DecodeConfig, decode
-from dualmod.localizer.folded import folded
-from dualmod.localizer.letterbox import letterbox
-from dualmod.localizer.network import LocalizerNet
-from dualmod.locator import HandBox
+from dualmod.detection.checkpoint import load_localizer
+from dualmod.detection.decode import DecodeConfig, decode
+from dualmod.detection.detector import HandBox
+from dualmod.detection.fuse_conv_bn import folded
+from dualmod.detection.letterbox import letterbox
+from dualmod.detection.network import LocalizerNet
 
 
 class Localizer:
-    """A ``Locator`` (``dualmod.locator``) that needs no box and no label."""
+    """A ``Locator`` (``dualmod.detection.detector``) that needs no box and no label."""
 
     def __init__(
         self, net: LocalizerNet, device: torch.device, *, config: DecodeConfig | None = None, batch_size: int = 16

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from dualmod.checkpoint import LOCALIZER_FORMAT, in_16_bits, read_notes, read_weights, write_weights
-from dualmod.localizer.network import LocalizerNet, localizer_dict, localizer_from_dict
+from dualmod.checkpoints.checkpoint import LOCALIZER_FORMAT, in_16_bits, read_notes, read_weights, write_weights
+from dualmod.detection.network import LocalizerNet, localizer_dict, localizer_from_dict
 
 
 def save_localizer(path: str | Path, net: LocalizerNet, notes: dict[str, Any]) -> None:

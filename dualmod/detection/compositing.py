@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.data.crop import apply_affine, joints_box
-from dualmod.localizer.cutouts import Cutout
+from dualmod.detection.cutouts import Cutout
+from dualmod.geometry.crop import apply_affine, joints_box
 
 EDGE_SIGMA_PX = 0.6
 """Softness of a pasted hand's outline, of about one pixel as in a photo."""

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.data.texture import change_colours, change_texture
-from dualmod.localizer.cutouts import Cutout
-from dualmod.localizer.paste import Layer, Placing, blend, placed
-from dualmod.localizer.scene_config import MAX_HANDS, SceneConfig
-from dualmod.localizer.targets import HAND, IGNORED
-from synth.scene.painted import PAINTERS, SHARES
-from synth.scene.people import paint_person
-from synth.scene.photos import Photos
+from dualmod.data.appearance import change_colours, change_texture
+from dualmod.detection.compositing import Layer, Placing, blend, placed
+from dualmod.detection.cutouts import Cutout
+from dualmod.detection.scene_config import MAX_HANDS, SceneConfig
+from dualmod.detection.targets import HAND, IGNORED
+from synth.scene.backgrounds.people import paint_person
+from synth.scene.backgrounds.photos import Photos
+from synth.scene.backgrounds.procedural import PAINTERS, SHARES
 
 TRIES = 8
 """Places that are tried for a hand before it is left out."""

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import nms
 
-from dualmod.localizer.network import STRIDE, CentreMaps
-from synth.config import check, option
+from dualmod.detection.network import STRIDE, CentreMaps
+from synth.common.config import check, option
 
 MAX_LOG_CELLS = 6.0
 """Bound of the log of a box's side: an untrained network must not overflow."""

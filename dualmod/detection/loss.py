@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from dualmod.localizer.network import CentreMaps
-from dualmod.localizer.targets import CentreTargets
-from synth.config import check, option
+from dualmod.detection.network import CentreMaps
+from dualmod.detection.targets import CentreTargets
+from synth.common.config import check, option
 
 ALPHA, BETA = 2, 4
 """Exponents of the focal loss, the paper's."""

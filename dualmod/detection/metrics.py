@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torchvision.ops import box_iou
 
-from dualmod.localizer.batches import SceneBatch
-from dualmod.localizer.decode import DecodeConfig, FoundHands, decode
-from dualmod.localizer.network import LocalizerNet
-from dualmod.localizer.targets import HAND, IGNORED
-from dualmod.locator import HandBox
+from dualmod.detection.batches import SceneBatch
+from dualmod.detection.decode import DecodeConfig, FoundHands, decode
+from dualmod.detection.detector import HandBox
+from dualmod.detection.network import LocalizerNet
+from dualmod.detection.targets import HAND, IGNORED
 
 FOUND_IOU = 0.5
 """Overlap with the true box from which on a hand counts as found."""

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dualmod.network.backbone import backbone_stages
-from dualmod.network.fast_depthwise import use_fast_depthwise
-from dualmod.network.fast_norm import use_fast_norm
-from dualmod.network.frozen_stage import freeze_stage
+from dualmod.network.cpu.batch_norm import use_fast_norm
+from dualmod.network.cpu.depthwise_conv import use_fast_depthwise
+from dualmod.network.cpu.frozen_stage import freeze_stage
 from dualmod.network.model import IMAGE_MEAN, IMAGE_STD
-from synth.config import check, option
+from synth.common.config import check, option
 
 STRIDE = 8
 """Pixels of the input to a cell of the output maps."""

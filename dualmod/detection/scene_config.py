@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from dualmod.data.texture import TextureConfig
-from synth.config import check, option
+from dualmod.data.appearance import TextureConfig
+from synth.common.config import check, option
 
 MAX_HANDS = 3
 

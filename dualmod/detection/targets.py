@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dualmod.localizer.network import STRIDE
+from dualmod.detection.network import STRIDE
 
 HAND, IGNORED, NONE = 1, -1, 0
 """Kinds of a row of ``SceneHands``: to be found; to be left out of the loss (hidden, cut off, unsure); no hand."""

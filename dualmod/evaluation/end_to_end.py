@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.data.crop import box_longer_side
-from dualmod.data.images import LabelledImages
-from dualmod.locator import HandBox, Locator
-from dualmod.metrics import json_number, score
-from dualmod.predictor import HandEstimates, Predictor
+from dualmod.data.image_collections import LabelledImages
+from dualmod.detection.detector import HandBox, Locator
+from dualmod.evaluation.metrics import json_number, score
+from dualmod.geometry.crop import box_longer_side
+from dualmod.inference.predictor import HandEstimates, Predictor
 
 NEAR = 0.2
 """Mean joint error, in longer sides of the labelled box, below which a photo counts as a hand drawn where it is."""

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
-from synth.files import require_file
+from synth.common.files import require_file
 
 AUC_MM = 50.0
 AUC_THRESHOLDS = 100

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dualmod.blocks import FEWEST_BLOCKS, block_sums, draw_blocks
-from synth.conventions import NUM_JOINTS, ROOT_JOINT
+from dualmod.evaluation.block_bootstrap import FEWEST_BLOCKS, block_sums, draw_blocks
+from synth.hand.conventions import NUM_JOINTS, ROOT_JOINT
 
 PCK_BOX_THRESHOLDS = (0.05, 0.1, 0.2)
 PCK_CROP_THRESHOLD = 0.05
@@ -115,7 +115,7 @@ def scores_3d(
     """``epe_mm`` (root moved onto the truth), its ``auc_3d_20_50``, and ``pa_mpjpe_mm`` (similarity alignment).
 
     The root is the middle MCP (Lin et al. 2023; SemiHand). The true scale is given when the pose is lifted to 3D
-    (``dualmod.lift``), not here. All joints count, hidden ones too.
+    (``dualmod.geometry.lifting``), not here. All joints count, hidden ones too.
 
     Args:
         joints_cam: Predicted joints in metres.

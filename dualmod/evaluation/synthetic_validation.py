@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from dualmod.data.augment import plain_crops
 from dualmod.data.batch import CLOSENESS_RANGE, HandBatch
-from dualmod.data.hands import Hands
+from dualmod.data.hand_source import Hands
 from dualmod.network.model import DualModalityNet
-from dualmod.network.modes import is_untrained
-from dualmod.prediction import Prediction
+from dualmod.network.prediction import Prediction
+from dualmod.network.train_eval_mode import is_untrained
 
 
 @torch.no_grad()

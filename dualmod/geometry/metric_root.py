@@ -5,7 +5,7 @@ depth map measures skin, joints lie below it: joint j's surface is at
 
     s_j = b (Z + d_j - o_j),    in bones: d_j the predicted depth, o_j the joint's depth below the skin, Z the root's
 
-With Z from the reference bone (``dualmod.lift``) every joint gives a bone length b, and their median the hand's. With
+With Z from the reference bone (``lifting``) every joint gives a bone length b, and their median the hand's. With
 b, given or found, every joint gives the root's depth in metres, s_j - b (d_j - o_j). The median counts again: up to
 half of the joints may be wrong, hidden ones (the map shows what hides them) and those whose place is off the hand.
 """
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dualmod.data.crop import apply_affine, box_crop_matrix
-from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift, root_depth_bones
-from synth.conventions import ROOT_JOINT
+from dualmod.geometry.crop import apply_affine, box_crop_matrix
+from dualmod.geometry.lifting import TYPICAL_BONE_M, assumed_K, lift, root_depth_bones
+from synth.hand.conventions import ROOT_JOINT
 
 BELOW_SKIN_BONES = np.array(
     [0.24, 0.17, 0.12, 0.10, 0.0, 0.11, 0.10, 0.09, 0.0, 0.17, 0.10, 0.08, 0.0, 0.13, 0.08, 0.07, 0.01, 0.12, 0.08,

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import UInt8
 from torchvision.ops import nms
 
-from dualmod.data.crop import joints_box
-from dualmod.locator import HandBox, Locator
-from dualmod.predictor import Predictor
+from dualmod.detection.detector import HandBox, Locator
+from dualmod.geometry.crop import joints_box
+from dualmod.inference.predictor import Predictor
 
 LEAST_FIND = 0.08
 """Score from which on a localizer's find is looked at."""

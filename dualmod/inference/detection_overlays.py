@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from dualmod.data.real import LabelledImages
-from dualmod.locator import HandBox
-from synth.draw import contact_sheet
-from synth.evenly import evenly_spaced
+from dualmod.data.image_sets import LabelledImages
+from dualmod.detection.detector import HandBox
+from synth.common.drawing import contact_sheet
+from synth.common.subsample import evenly_spaced
 
 TILE_PX = 192
 COLUMNS = 8

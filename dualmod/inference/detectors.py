@@ -7,12 +7,12 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.data.crop import joints_box
-from dualmod.data.windows import window_boxes
-from dualmod.locator import HandBox, Locator
-from dualmod.predictor import Predictor
-from dualmod.released import localizer_file
-from dualmod.second_look import LEAST_FIND, MOST_FINDS, SecondLook
+from dualmod.checkpoints.released import localizer_file
+from dualmod.detection.detector import HandBox, Locator
+from dualmod.geometry.crop import joints_box
+from dualmod.geometry.windows import window_boxes
+from dualmod.inference.box_refinement import LEAST_FIND, MOST_FINDS, SecondLook
+from dualmod.inference.predictor import Predictor
 
 WINDOW_SHARES = (1.0, 0.6, 0.35)
 """Sides of the windows in longer sides of the photo; neighbours overlap by half."""
@@ -27,7 +27,7 @@ GIVEN, LOCALIZER, WINDOWS = "given", "localizer", "windows"
 class WindowLocator:
     """The one hand of each photo, found by the pose network itself: it looks at a pyramid of windows.
 
-    The surest prediction of each layer is looked at again from its own joints, as adaptation does (``distill.locate``);
+    The surest prediction of each layer is cropped again around its own joints, as adaptation does;
     the surest of all stays. It always finds something: a low score is the sign that there is no hand.
     """
 
@@ -106,8 +106,8 @@ def open_locator(
     if box_px is not None:
         return GivenBox(box_px), GIVEN
     if localizer != WINDOWS:
-        from dualmod.localizer.decode import DecodeConfig  # only who gives one needs it
-        from dualmod.localizer.localizer import Localizer
+        from dualmod.detection.centernet_detector import Localizer
+        from dualmod.detection.decode import DecodeConfig  # only who gives one needs it
 
         looked_at = DecodeConfig(min_score=LEAST_FIND, max_hands=max(MOST_FINDS, 2 * most_hands))
         finder = Localizer.load(localizer_file(localizer), device, config=looked_at)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
-from dualmod.data.images import IMAGE_SUFFIXES, read_image
+from dualmod.data.image_collections import IMAGE_SUFFIXES, read_image
 from dualmod.data.video import VIDEO_SUFFIXES
 
 SMALLEST_SIDE_PX = 16

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
-from dualmod.depth_photo import depth_file_of, read_depth
-from dualmod.hand_finder import FoundHand, HandFinder
-from dualmod.overlays import hands_overlay
-from dualmod.part_timings import PartTimings
-from dualmod.photo_file import UPRIGHT, Photo, PhotoFile, Skipped, read_photo
-from dualmod.prediction_file import Origin, prediction_json, write_json
-from synth.files import written_atomically
+from dualmod.inference.depth_map_io import depth_file_of, read_depth
+from dualmod.inference.image_io import UPRIGHT, Photo, PhotoFile, Skipped, read_photo
+from dualmod.inference.json_output import Origin, prediction_json, write_json
+from dualmod.inference.pose_overlays import hands_overlay
+from dualmod.inference.timings import PartTimings
+from dualmod.inference.top_down import FoundHand, HandFinder
+from synth.common.files import written_atomically
 
 PARTS = ("decode", "localize", "network", "draw", "write")
 JPEG_QUALITY = 90

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from synth.config import check, option
+from synth.common.config import check, option
 
 
 @dataclass

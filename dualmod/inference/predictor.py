@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from dualmod.checkpoint import choose_device, load_network
-from dualmod.data.crop import apply_affine, box_crop_matrix, crop_image, invert_affine, px_from_uv
+from dualmod.checkpoints.checkpoint import choose_device, load_network
+from dualmod.geometry.crop import apply_affine, box_crop_matrix, crop_image, invert_affine, px_from_uv
 from dualmod.network.model import DualModalityNet
-from dualmod.prediction import Prediction
-from synth.config import check
-from synth.conventions import LEFT, RIGHT, UNKNOWN
+from dualmod.network.prediction import Prediction
+from synth.common.config import check
+from synth.hand.conventions import LEFT, RIGHT, UNKNOWN
 
 CROP_MARGIN = "side of the crop over the longer side of the hand's box"
 """What the option ``crop_margin`` is, where a stage has one."""

@@ -1,7 +1,7 @@
 """Several looks at one hand (ours): crops that are turned, shifted and zoomed a little vote on each of its joints.
 
 A network's mistakes on single joints change with the crop, and its confidence tells many of them. So the votes are
-nearer to the truth than any one look: ``predict`` takes them, and so do pseudo-labels (``distill.pseudo_labels``).
+nearer to the truth than any one look: ``predict`` takes them, and so do pseudo-labels.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, UInt8
 from scipy.special import expit, logit
 from torch import Tensor
 
-from dualmod.data.crop import crop_matrix, crop_side_px
-from dualmod.predictor import HandEstimates, Predictor
-from synth.conventions import LEFT, RIGHT, UNKNOWN
+from dualmod.geometry.crop import crop_matrix, crop_side_px
+from dualmod.inference.predictor import HandEstimates, Predictor
+from synth.hand.conventions import LEFT, RIGHT, UNKNOWN
 
 VOTE_RADIUS, VOTE_POWER = 0.05, 3
 """Standard deviation of a vote in crop sides, and the power of confidence that it weighs by, as measured on a simulated

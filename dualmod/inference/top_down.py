@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.locator import HandBox, Locator
-from dualmod.metric_depth import PlacedHand, place_hand, skin_depth
-from dualmod.predictor import HandEstimates, Predictor
-from dualmod.window_locator import GIVEN
-from synth.conventions import LEFT, RIGHT, UNKNOWN
+from dualmod.detection.detector import HandBox, Locator
+from dualmod.geometry.metric_root import PlacedHand, place_hand, skin_depth
+from dualmod.inference.detectors import GIVEN
+from dualmod.inference.predictor import HandEstimates, Predictor
+from synth.hand.conventions import LEFT, RIGHT, UNKNOWN
 
 PREDICTED = "predicted"
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.data.crop import box_longer_side, joints_box
-from dualmod.hand_finder import PREDICTED, FoundHand, HandFinder
-from dualmod.jitter import Jitter
-from dualmod.locator import HandBox
-from dualmod.one_euro import OneEuroConfig, OneEuroFilter
-from dualmod.part_timings import PartTimings
-from synth.conventions import LEFT, RIGHT
+from dualmod.detection.detector import HandBox
+from dualmod.geometry.crop import box_longer_side, joints_box
+from dualmod.inference.acceleration import Jitter
+from dualmod.inference.one_euro import OneEuroConfig, OneEuroFilter
+from dualmod.inference.timings import PartTimings
+from dualmod.inference.top_down import PREDICTED, FoundHand, HandFinder
+from synth.hand.conventions import LEFT, RIGHT
 
 TRACKED = "tracked"
 LOST_SHARE = 0.5

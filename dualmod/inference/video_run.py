@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 
 from dualmod.data.video import Video
-from dualmod.hand_finder import HandFinder
-from dualmod.hand_tracker import HandTracker, TrackedHand
-from dualmod.one_euro import OneEuroConfig
-from dualmod.overlays import hands_overlay
-from dualmod.part_timings import PartTimings
-from dualmod.prediction_file import PX_DIGITS, Origin, camera_json, hand_json
-from synth.conventions import JOINT_NAMES
-from synth.files import written_atomically
+from dualmod.inference.json_output import PX_DIGITS, Origin, camera_json, hand_json
+from dualmod.inference.one_euro import OneEuroConfig
+from dualmod.inference.pose_overlays import hands_overlay
+from dualmod.inference.timings import PartTimings
+from dualmod.inference.top_down import HandFinder
+from dualmod.inference.tracker import HandTracker, TrackedHand
+from synth.common.files import written_atomically
+from synth.hand.conventions import JOINT_NAMES
 
 PARTS = ("decode", "localize", "network", "draw", "write")
 ASSUMED_FRAMES_PER_SECOND = 30.0

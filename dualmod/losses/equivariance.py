@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from dualmod.losses.precision import in_float32
+from dualmod.losses.float32 import in_float32
 
 
 @in_float32

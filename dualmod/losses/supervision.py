@@ -9,8 +9,8 @@ from torch.nn import functional
 from dualmod.data.batch import HandBatch
 from dualmod.losses.heatmap import heatmap_cross_entropy
 from dualmod.losses.pose import pose_distance
-from dualmod.prediction import Prediction
-from synth.config import check, option
+from dualmod.network.prediction import Prediction
+from synth.common.config import check, option
 
 
 @dataclass

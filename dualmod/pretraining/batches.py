@@ -8,18 +8,18 @@ import torch
 
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.contrast_views import ContrastBatches, PhotoPictures, Pictures, RenderedPictures, whole_box
-from dualmod.data.crop import joints_box
-from dualmod.data.hands import Hands
-from dualmod.data.pose_vectors import dataset_poses, nearest_others, pose_vectors, principal_components
-from dualmod.data.real import open_target
+from dualmod.data.hand_source import Hands
+from dualmod.data.image_sets import open_target
+from dualmod.data.pose_similarity import dataset_poses, nearest_others, pose_vectors, principal_components
 from dualmod.data.synthetic import PairedBatches, SingleBatches, SyntheticHands, TrainingBatches
-from dualmod.methods.config import PretrainMethod
-from dualmod.methods.contrast_phase import ContrastPhaseConfig
-from dualmod.methods.pose_classes import PoseClasses, fit_centres
-from dualmod.objective import MethodConfig
-from dualmod.predictor import Predictor
-from dualmod.ranks import Ranks
-from dualmod.whole_batch import micro_batch
+from dualmod.geometry.crop import joints_box
+from dualmod.inference.predictor import Predictor
+from dualmod.pretraining.config import PretrainMethod
+from dualmod.pretraining.contrastive_phase import ContrastPhaseConfig
+from dualmod.pretraining.objective import MethodConfig
+from dualmod.pretraining.pose_clusters import PoseClasses, fit_centres
+from dualmod.training.distributed import Ranks
+from dualmod.training.grad_cache import micro_batch
 
 ALONE = Ranks()
 

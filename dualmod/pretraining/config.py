@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from dualmod.methods.contrast_phase import ContrastPhaseConfig
-from dualmod.methods.pose_classes import PoseClassesConfig
-from dualmod.objective import MethodConfig
-from synth.config import option
+from dualmod.pretraining.contrastive_phase import ContrastPhaseConfig
+from dualmod.pretraining.objective import MethodConfig
+from dualmod.pretraining.pose_clusters import PoseClassesConfig
+from synth.common.config import option
 
 
 @dataclass

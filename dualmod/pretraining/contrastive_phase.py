@@ -11,11 +11,11 @@ from torch import Tensor
 
 from dualmod.data.contrast_views import ContrastView
 from dualmod.losses.equivariance import undo_geometry
-from dualmod.losses.pose_weights import pose_weights
+from dualmod.losses.pair_weights import pose_weights
 from dualmod.losses.weighted_nt_xent import weighted_nt_xent
 from dualmod.network.model import DualModalityNet
-from dualmod.whole_batch import Gather, unchanged
-from synth.config import check, option
+from dualmod.training.grad_cache import Gather, unchanged
+from synth.common.config import check, option
 
 POSITIVES = ("self", "similar")
 

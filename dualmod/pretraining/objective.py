@@ -13,10 +13,10 @@ from dualmod.losses.alignment import feature_alignment
 from dualmod.losses.nt_xent import nt_xent
 from dualmod.losses.supervision import SupervisionConfig, supervision_loss
 from dualmod.network.model import DualModalityNet, Latent
-from dualmod.network.modes import evaluating
-from dualmod.prediction import Prediction
-from dualmod.whole_batch import Gather, unchanged
-from synth.config import check, option
+from dualmod.network.prediction import Prediction
+from dualmod.network.train_eval_mode import evaluating
+from dualmod.training.grad_cache import Gather, unchanged
+from synth.common.config import check, option
 
 PAIRS = {
     "rgb_rgb": ("rgb",),

@@ -13,10 +13,10 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dualmod.data.pose_vectors import pose_vectors
+from dualmod.data.pose_similarity import pose_vectors
 from dualmod.losses.label_aware_contrast import label_aware_contrast
-from dualmod.objective import Passes
-from synth.config import check, option
+from dualmod.pretraining.objective import Passes
+from synth.common.config import check, option
 
 
 @dataclass

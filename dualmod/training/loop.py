@@ -22,12 +22,12 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset
 
-from dualmod.averaged_weights import WeightAveraging
-from dualmod.kept_memory import keep_freed_memory
-from dualmod.ranks import Ranks
-from dualmod.training_log import JsonLines, Progress, Validation, Validator, WaitTimer, ends_step
-from dualmod.training_module import TrainingModule
-from synth.config import check, option
+from dualmod.training.averaged_weights import WeightAveraging
+from dualmod.training.callbacks import JsonLines, Progress, Validation, Validator, WaitTimer, ends_step
+from dualmod.training.distributed import Ranks
+from dualmod.training.malloc import keep_freed_memory
+from dualmod.training.module import TrainingModule
+from synth.common.config import check, option
 
 LAST_CHECKPOINT = "last.ckpt"
 METRICS_FILE = "metrics.jsonl"

@@ -10,9 +10,9 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from dualmod.network.modes import start_training
-from dualmod.whole_batch import WholeBatch, micro_batch
-from synth.config import check, option
+from dualmod.network.train_eval_mode import start_training
+from dualmod.training.grad_cache import WholeBatch, micro_batch
+from synth.common.config import check, option
 
 SCHEDULES = ("cosine", "constant")
 

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 from omegaconf import OmegaConf
 
 import dualmod
-from dualmod.checkpoint import save_network
-from dualmod.data.real import open_labelled
+from dualmod.checkpoints.checkpoint import save_network
+from dualmod.data.image_sets import open_labelled
 from dualmod.evaluate import evaluate_network
+from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet
-from dualmod.network.modes import evaluating
-from dualmod.predictor import Predictor
-from synth.config import check, option
+from dualmod.network.train_eval_mode import evaluating
+from synth.common.config import check, option
 
 AVERAGED_FILE = "averaged.safetensors"
 MEASURED = ("pck_box@0.05", "pck_box@0.1", "pck_box@0.2", "epe_mm", "pa_mpjpe_mm")

@@ -1,5 +1,5 @@
-"""``python -m distill.demo checkpoint=FILE``."""
+"""``python -m handbridge.demo checkpoint=FILE``."""
 
-from distill.demo import main
+from handbridge.demo import main
 
 raise SystemExit(main())

@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from synth.dataset.maker import SampleMaker
 from synth.dataset.sample import HandSample
 from synth.generate import GenerateConfig, maker_settings
+from synth.generation.sample_maker import SampleMaker
 from synth.scene.scene import SceneOptions
 
 SIDE_PX = 448

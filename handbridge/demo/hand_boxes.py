@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.locator import HandBox, Locator
-from dualmod.predictor import Predictor
+from dualmod.detection.detector import HandBox, Locator
+from dualmod.inference.predictor import Predictor
 
 LEAST_BOX_PX = 4
 MOST_HANDS = 4

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from distill.demo.hands import HandsOf, box_from_text
-from distill.demo.photo import Photo, read_photo
-from dualmod.lift import TYPICAL_BONE_M, assumed_K, lift
-from dualmod.locator import HandBox
-from dualmod.part_timings import PartTimings
-from dualmod.predictor import HandEstimates, Predictor
-from synth.conventions import LEFT, RIGHT, ROOT_JOINT, UNKNOWN
+from dualmod.detection.detector import HandBox
+from dualmod.geometry.lifting import TYPICAL_BONE_M, assumed_K, lift
+from dualmod.inference.predictor import HandEstimates, Predictor
+from dualmod.inference.timings import PartTimings
+from handbridge.demo.hand_boxes import HandsOf, box_from_text
+from handbridge.demo.upload import Photo, read_photo
+from synth.hand.conventions import LEFT, RIGHT, ROOT_JOINT, UNKNOWN
 
 GIVEN_HANDS = (UNKNOWN, RIGHT, LEFT)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from jinja2 import Environment
 
-from distill.demo.look import Looked
-from dualmod.predictor import HandEstimates
+from dualmod.inference.predictor import HandEstimates
+from handbridge.demo.inference import Looked
 
 PARTS = {
     "decode": "read the file",

@@ -6,11 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from distill.demo import pictures, skeleton3d, words
-from distill.demo.hands import box_text
-from distill.demo.look import GIVEN_HANDS, Looked, Networks, joints_cm, look
-from synth.conventions import UNKNOWN
-from synth.optional import import_optional, install_extra
+from handbridge.demo import messages, renderings, skeleton3d
+from handbridge.demo.hand_boxes import box_text
+from handbridge.demo.inference import GIVEN_HANDS, Looked, Networks, joints_cm, look
+from synth.common.optional import import_optional, install_extra
+from synth.hand.conventions import UNKNOWN
 
 TITLE = "handbridge"
 HEAD = """<div class="hb-head"><h1>handbridge</h1>
@@ -61,7 +61,7 @@ def style() -> dict[str, Any]:
     local = ["system-ui", "Segoe UI", "Roboto", "sans-serif"]
     theme = themes.Default(primary_hue="emerald", font=local, font_mono=["ui-monospace", "monospace"])
     theme.set(body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300")
-    return {"theme": theme, "css": files("distill.demo").joinpath("page.css").read_text(encoding="utf-8")}
+    return {"theme": theme, "css": files("handbridge.demo").joinpath("page.css").read_text(encoding="utf-8")}
 
 
 def _inputs(gr: Any) -> tuple[Any, ...]:
@@ -90,7 +90,7 @@ def _outputs(gr: Any, *, two: bool) -> dict[str, Any]:
             min_width=min_width, alt_text=label,
         )  # fmt: skip
 
-    shown: dict[str, Any] = {"state": gr.HTML(words.welcome(), elem_id="state")}
+    shown: dict[str, Any] = {"state": gr.HTML(messages.welcome(), elem_id="state")}
     with gr.Column(visible=False) as results:
         with gr.Row():
             shown["overlay"] = picture("Adapted" if two else "Skeleton", "overlay", 400, min_width=260)
@@ -148,15 +148,15 @@ def _answer(gr: Any, networks: Networks, shown: dict[str, Any], path: str | None
         return {shown["state"]: gr.update(value=text, visible=True), shown["results"]: gr.update(visible=False)}
 
     if path is None:
-        return without_results(words.welcome())
+        return without_results(messages.welcome())
     try:
         looked = look(networks, path, box=box or "", hand=hand)
     except ValueError as error:
-        return without_results(words.trouble(str(error)))
+        return without_results(messages.trouble(str(error)))
     start = time.perf_counter()
     values = _values(looked)
     seconds = {**looked.seconds, "draw": time.perf_counter() - start}
-    values["numbers"] = words.numbers(looked, seconds)
+    values["numbers"] = messages.numbers(looked, seconds)
     found = {shown[name]: value for name, value in values.items()}
     return {**found, shown["state"]: gr.update(visible=False), shown["results"]: gr.update(visible=True)}
 
@@ -165,15 +165,15 @@ def _values(looked: Looked) -> dict[str, Any]:
     make_figure: Callable[..., Any] = part("plotly.graph_objects").Figure
     after, before = looked.after, looked.before
     values = {
-        "overlay": pictures.overlay(looked, after),
-        "depth": pictures.depth_picture(after),
-        "mask": pictures.mask_picture(after),
+        "overlay": renderings.overlay(looked, after),
+        "depth": renderings.depth_picture(after),
+        "mask": renderings.mask_picture(after),
     }
     if before is not None:
         values |= {
-            "overlay_before": pictures.overlay(looked, before),
-            "depth_before": pictures.depth_picture(before),
-            "mask_before": pictures.mask_picture(before),
+            "overlay_before": renderings.overlay(looked, before),
+            "depth_before": renderings.depth_picture(before),
+            "mask_before": renderings.mask_picture(before),
         }
     joints = [joints_cm(looked, estimates) for estimates in (after, before) if estimates is not None]
     return {**values, "plot": make_figure(skeleton3d.figure(*joints))}

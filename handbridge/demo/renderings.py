@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from distill.demo.look import Looked
-from dualmod.predictor import HandEstimates
-from synth.conventions import LEFT, RIGHT
-from synth.draw import MAX_PLACE_PX, draw_skeleton
+from dualmod.inference.predictor import HandEstimates
+from handbridge.demo.inference import Looked
+from synth.common.drawing import MAX_PLACE_PX, draw_skeleton
+from synth.hand.conventions import LEFT, RIGHT
 
 SHOWN_SIDE_PX = 1024
 MAP_SIDE_PX = 320

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distill.demo.look import Networks
-from distill.demo.page import TITLE, build_page, part, style
+from handbridge.demo.inference import Networks
+from handbridge.demo.page import TITLE, build_page, part, style
 
 MAX_FILE_SIZE = "60mb"
 POLICY = "; ".join(

@@ -3,16 +3,16 @@
 import sys
 from dataclasses import dataclass
 
-from distill.demo.examples import rendered_examples
-from distill.demo.hands import MOST_HANDS, sure_hands
-from distill.demo.look import Networks
-from distill.demo.page import part
-from distill.demo.serve import make_server, quiet_gradio, take_port, until_stopped
-from dualmod.predictor import Predictor
-from dualmod.released import RELEASED, RELEASED_START, localizer_file, pose_file
-from dualmod.voting import PHOTO_VIEWS, VIEWS, with_views
-from dualmod.window_locator import WINDOWS, open_locator
-from synth.config import check, option, stage_main
+from dualmod.checkpoints.released import RELEASED, RELEASED_START, localizer_file, pose_file
+from dualmod.inference.detectors import WINDOWS, open_locator
+from dualmod.inference.predictor import Predictor
+from dualmod.inference.test_time_augmentation import PHOTO_VIEWS, VIEWS, with_views
+from handbridge.demo.examples import rendered_examples
+from handbridge.demo.hand_boxes import MOST_HANDS, sure_hands
+from handbridge.demo.inference import Networks
+from handbridge.demo.page import part
+from handbridge.demo.server import make_server, quiet_gradio, take_port, until_stopped
+from synth.common.config import check, option, stage_main
 
 OPTIONAL_PARTS = ("gradio", "plotly")
 AUTO, NONE = "auto", "none"

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod import photo_file
-from dualmod.data.images import shrunk
+from dualmod.data.image_collections import shrunk
+from dualmod.inference import image_io
 
 MAX_SIDE_PX = 2048
 """Longer side that the networks crop from: a hand of a tenth of it still fills their input."""
@@ -47,12 +47,12 @@ def read_photo(path: str | Path) -> Photo:
         ValueError: in words for a page, when it is no image, is cut short, is too large or too small.
     """
     try:
-        image = photo_file.read_photo(Path(path)).pixels
+        image = image_io.read_photo(Path(path)).pixels
     except (ValueError, cv2.error) as error:
         reason = str(error).replace(f"image {path}", "the image")  # a page names no file of its server
         raise ValueError(f"This photo is of no use here: {reason}.") from error
     height, width = image.shape[:2]
     small = shrunk(image, MAX_SIDE_PX)
-    if min(small.shape[:2]) < photo_file.SMALLEST_SIDE_PX:
+    if min(small.shape[:2]) < image_io.SMALLEST_SIDE_PX:
         raise ValueError(f"This image is {width} x {height} px, far too narrow for a hand; cut the hand out of it.")
     return Photo(small, width, height)

@@ -16,7 +16,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from synth.nested import flat
+from synth.common.nested import flat
 
 CONFIG_FILE = "config.yaml"
 

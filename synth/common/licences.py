@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from synth.nested import flat
+from synth.common.nested import flat
 
 POSED_BY = {
     "lbs": "skinning=lbs: the hands were posed with handbridge's own linear blend skinning (Apache-2.0)",

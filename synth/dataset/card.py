@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from synth.config import check, option, required, stage_main
-from synth.conventions import LEFT
-from synth.dataset.biases import known_biases
-from synth.dataset.census import Census, take_census
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import require_writable, written_atomically
+from synth.common.licences import terms_of_scene
+from synth.common.nested import flat
+from synth.common.subsample import evenly_spaced
+from synth.dataset.card_biases import known_biases
+from synth.dataset.card_counts import Census, take_census
 from synth.dataset.manifest import Manifest
 from synth.dataset.shards import SampleStore
-from synth.evenly import evenly_spaced
-from synth.files import require_writable, written_atomically
-from synth.licences import terms_of_scene
-from synth.nested import flat
+from synth.hand.conventions import LEFT
 
 CARD_FILE = "README.md"
 QUICK_COUNT = 100

@@ -8,7 +8,8 @@ from pathlib import Path
 import simplejpeg
 from tqdm import tqdm
 
-from synth.config import check, option, required, stage_main
+from synth.common.config import check, option, required, stage_main
+from synth.common.files import folder_written_atomically, require_new_folder, require_writable
 from synth.dataset.card import licence_lines
 from synth.dataset.exporter import Exporter, ExportSource
 from synth.dataset.exporters import format_names, load_format
@@ -16,7 +17,6 @@ from synth.dataset.manifest import Manifest
 from synth.dataset.resize import resized
 from synth.dataset.sample import HandSample
 from synth.dataset.shards import SampleStore
-from synth.files import folder_written_atomically, require_new_folder, require_writable
 
 RESIZED_JPEG_QUALITY = 95
 PROBE_SAMPLES = 4

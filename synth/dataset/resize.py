@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from synth.dataset.sample import HandSample
-from synth.scene.camera import Camera
+from synth.geometry.camera import Camera
 
 
 def resized(sample: HandSample, side_px: int) -> HandSample:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from synth.common.files import written_atomically
 from synth.dataset.manifest import ShardEntry, read_manifest
 from synth.dataset.sample import HandSample, decode_rgb, decode_sample, encode_sample
-from synth.files import written_atomically
 
 
 def shard_name(number: int) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from skimage.color import rgb2lab
 
 from synth.hand import skin_files
-from synth.scene.skin import list_skins
+from synth.scene.arm.skin import list_skins
 
 TONE_GROUPS = (
     ("very light", 55.0),

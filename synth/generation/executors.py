@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
+from synth.common.worker_process import end_with_parent
 from synth.dataset.manifest import ShardEntry
-from synth.processes import end_with_parent
-from synth.ray_executor import run_on_ray
-from synth.shard_task import ShardTask, make_shard
+from synth.generation.ray_executor import run_on_ray
+from synth.generation.shard_task import ShardTask, make_shard
 
 MakeShards = Callable[[list[ShardTask]], Iterator[ShardEntry]]
 

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from synth.processes import end_with_parent
+from synth.common.worker_process import end_with_parent
 
 T = TypeVar("T")
 

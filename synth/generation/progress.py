@@ -5,9 +5,9 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from synth.common.files import written_atomically
 from synth.dataset.manifest import GENERATOR_VERSION, ShardEntry
 from synth.dataset.shards import file_sha256
-from synth.files import written_atomically
 
 PROGRESS_FOLDER = ".progress"
 

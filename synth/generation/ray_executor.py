@@ -16,11 +16,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from synth.common.files import CONFIG_FILE
+from synth.common.optional import import_optional, install_extra
 from synth.dataset.manifest import GENERATOR_VERSION, ShardEntry
-from synth.dataset.progress import finished_shard
-from synth.files import CONFIG_FILE
-from synth.optional import import_optional, install_extra
-from synth.shard_task import ShardTask, make_shard
+from synth.generation.progress import finished_shard
+from synth.generation.shard_task import ShardTask, make_shard
 
 AUTO = "auto"
 RETRIES = 10

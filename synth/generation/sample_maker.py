@@ -8,19 +8,19 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from synth.conventions import RIGHT
 from synth.dataset.manifest import GENERATOR_VERSION
 from synth.dataset.sample import HandSample
 from synth.hand import HandModel, PoseOptions, PoseSampler, load_hand, load_pose_file
+from synth.hand.conventions import RIGHT
 from synth.render import get_renderer
 from synth.render.renderer import RenderOutput, RenderScene
-from synth.scene.mesh_files import Meshes
-from synth.scene.occluder import put_in_front
-from synth.scene.panorama import Panoramas
-from synth.scene.photo_edge import beyond_photo
-from synth.scene.photos import Photos
+from synth.scene.arm.skin import load_skins
+from synth.scene.backgrounds.out_of_frame import beyond_photo
+from synth.scene.backgrounds.photos import Photos
+from synth.scene.lighting.panorama import Panoramas
+from synth.scene.objects.flat_occluder import put_in_front
+from synth.scene.objects.mesh_library import Meshes
 from synth.scene.scene import HandDraft, Scene, SceneOptions, SceneSampler
-from synth.scene.skin import load_skins
 from synth.scene.visibility import visible_joints
 from synth.sensor import FAULTS, DepthView, RgbOptions, Shot, sense_depth, sense_rgb
 from synth.sensor.defocus import Focus, defocus_background, defocus_surface, sample_focus

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import torch
 
-from synth.dataset.maker import MakerSettings, SampleMaker
 from synth.dataset.manifest import ShardEntry
-from synth.dataset.progress import note_finished
 from synth.dataset.shards import write_shard
+from synth.generation.progress import note_finished
+from synth.generation.sample_maker import MakerSettings, SampleMaker
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
-from synth.ahead import MadeAhead
-from synth.dataset.maker import MakerSettings
 from synth.dataset.sample import HandSample, decode_sample, encode_sample
-from synth.shard_task import kept_maker, single_threaded
+from synth.generation.prefetch import MadeAhead
+from synth.generation.sample_maker import MakerSettings
+from synth.generation.shard_task import kept_maker, single_threaded
 
 CHUNK = 8
 """Samples that a worker makes in one go: as many as the hand model poses together."""

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from synth.config import check
+from synth.common.config import check
 from synth.hand.arrays import NUM_BETAS, NUM_PARTS, ManoArrays
 from synth.hand.joints import ORDERS
 from synth.hand.skinning import LinearBlendSkinning

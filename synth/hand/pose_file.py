@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from synth.config import check, option
-from synth.files import read_npz, require_file
+from synth.common.config import check, option
+from synth.common.files import read_npz, require_file
 from synth.hand.arrays import NUM_PARTS, ManoArrays
 from synth.hand.poses import PoseMixture
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float
 
-from synth.config import check, option
+from synth.common.config import check, option
 from synth.hand.anatomy import LOWER_DEG, NUM_ANGLES, UPPER_DEG, HandAxes, pose_from_angles, turns_from_angles
 from synth.hand.arrays import ManoArrays
 from synth.hand.collision import Capsules

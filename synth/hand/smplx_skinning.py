@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from synth.common.optional import import_optional
 from synth.hand.arrays import NUM_PARTS, ManoArrays
-from synth.optional import import_optional
 
 
 class SmplxSkinning(nn.Module):

@@ -18,8 +18,8 @@ __all__ = [
 
 RENDERERS = {
     "raster": "synth.render.raster:RasterRenderer",
-    "torch": "synth.render.torch_renderer:TorchRenderer",
-    "pytorch3d": "synth.render.differentiable:DifferentiableRenderer",
+    "torch": "synth.render.torch_backend.renderer:TorchRenderer",
+    "pytorch3d": "synth.render.pytorch3d_renderer:DifferentiableRenderer",
     "opengl": "synth.render.opengl:OpenGLRenderer",
 }
 """Name to ``module:class``; the module is imported only when it is asked for."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from synth.config import check
-from synth.optional import import_optional, install_packages, missing_part
+from synth.common.config import check
+from synth.common.optional import import_optional, install_packages, missing_part
 
 WANTED_BY = "renderer=opengl"
 MEND = {

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from synth.optional import import_optional, install_extra
+from synth.common.optional import import_optional, install_extra
 from synth.render.kernels.geometry import NEAR_M
-from synth.render.scene_batch import SceneBatch
-from synth.render.torch_lighting import LightBatch, irradiance
-from synth.render.torch_raster import rasterise
-from synth.render.torch_surface import linear_of_srgb, surface_samples
+from synth.render.torch_backend.interpolate import linear_of_srgb, surface_samples
+from synth.render.torch_backend.lighting import LightBatch, irradiance
+from synth.render.torch_backend.rasterize import rasterise
+from synth.render.torch_backend.scene_batch import SceneBatch
 
 FLIP = (-1.0, -1.0, 1.0)
 SIGMA_TAILS = 9.21024

@@ -9,12 +9,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from synth.config import check
-from synth.render import pytorch3d_parts as parts
+from synth.common.config import check
+from synth.render import pytorch3d_convert as parts
 from synth.render.renderer import RenderOutput, RenderScene
-from synth.render.scene_batch import SceneBatch, batch_scenes
-from synth.render.torch_renderer import check_device, check_samples_per_side, finer_intrinsics, part_ids
-from synth.render.torch_surface import linear_of_srgb, srgb_of_linear
+from synth.render.torch_backend.interpolate import linear_of_srgb, srgb_of_linear
+from synth.render.torch_backend.renderer import check_device, check_samples_per_side, finer_intrinsics, part_ids
+from synth.render.torch_backend.scene_batch import SceneBatch, batch_scenes
 
 RASTERIZERS = ("torch", "pytorch3d")
 

@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from synth.config import check
+from synth.common.config import check
 from synth.render.kernels import geometry, light_maps, occlusion, resolve, surface, zbuffer
 from synth.render.renderer import MeshTopology, RenderOutput, RenderScene
 from synth.render.scene_arrays import (

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from synth.scene.camera import Camera
+from synth.geometry.camera import Camera
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from jaxtyping import Float
 
-from synth.files import require_file
+from synth.common.files import require_file
 from synth.hand import shown_gesture
 from synth.hand.gestures import GESTURES
 from synth.scene.view import KINDS, UNIFORM, ShownView, ViewMixture, ViewOptions, about

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from synth.config import check, option
-from synth.scene.camera import Camera
+from synth.common.config import check, option
+from synth.geometry.camera import Camera
 
 
 @dataclass

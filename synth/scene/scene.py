@@ -7,27 +7,27 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from synth.config import check, option
-from synth.conventions import WRIST
+from synth.common.config import check, option
+from synth.geometry.camera import Camera
 from synth.hand import ManoArrays, PoseSampler, sample_shape, shows_contact
+from synth.hand.conventions import WRIST
 from synth.render.renderer import MeshTopology, RenderScene
-from synth.scene.arms import ArmOptions
-from synth.scene.background import BackgroundOptions, Backgrounds, Setting
-from synth.scene.camera import Camera
-from synth.scene.company import Company, CompanySampler, FirstHand, OccluderOptions
-from synth.scene.environment import Surroundings, light_from_panorama
+from synth.scene.arm.hand_and_arm import LimbSampler
+from synth.scene.arm.sampling import ArmOptions
+from synth.scene.arm.skin import Skin, albedo_at, flat_skins, sample_tint
+from synth.scene.backgrounds.background import BackgroundOptions, Backgrounds, Setting
+from synth.scene.backgrounds.out_of_frame import sample_photo_edge
+from synth.scene.backgrounds.photos import Photos
 from synth.scene.gesture_views import load_gesture_views
-from synth.scene.joined import Joiner
-from synth.scene.light import DrawnLight, LightOptions, sample_light, sample_material
-from synth.scene.limb import LimbSampler
-from synth.scene.mesh_files import Meshes
-from synth.scene.occluder import Occluder, sample_occluder
-from synth.scene.other_hand import PosedHand
-from synth.scene.panorama import Panoramas
-from synth.scene.photo_edge import sample_photo_edge
-from synth.scene.photos import Photos
+from synth.scene.lighting.environment_map import Surroundings, light_from_panorama
+from synth.scene.lighting.light import DrawnLight, LightOptions, sample_light, sample_material
+from synth.scene.lighting.panorama import Panoramas
+from synth.scene.objects.flat_occluder import Occluder, sample_occluder
+from synth.scene.objects.interactions import Company, CompanySampler, FirstHand, OccluderOptions
+from synth.scene.objects.mesh_library import Meshes
+from synth.scene.objects.mesh_merge import Joiner
+from synth.scene.objects.second_hand import PosedHand
 from synth.scene.placement import Placement, PlacementOptions, sample_placement
-from synth.scene.skin import Skin, albedo_at, flat_skins, sample_tint
 from synth.scene.view import View, ViewOptions, sample_view
 
 SHARES = ("sleeve_share", "occluder_share", "second_hand_share", "photo_edge_share", "photo_background_share")

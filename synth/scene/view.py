@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from synth.config import check, option
+from synth.common.config import check, option
 
 R_CAM_PALM = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """Hand frame to camera frame for fingers up and the palm towards the camera; the thumb is at the right."""

@@ -7,7 +7,7 @@ import numpy as np
 import simplejpeg
 from jaxtyping import UInt8
 
-from synth.config import check, option
+from synth.common.config import check, option
 from synth.sensor.lens import chromatic_shift, motion_kernel, optical_centre, vignette
 from synth.sensor.noise import noise_window
 

@@ -19,9 +19,9 @@ from benchmarks.long import train
 from benchmarks.long.curve import forget_after, notes_of, read_rows
 from benchmarks.long.driver import Driver, Places
 from benchmarks.long.settings import overrides, read_settings
-from dualmod import validation
 from dualmod.pretrain import PretrainConfig, pretrain
-from synth.config import compose_config
+from dualmod.training import validation
+from synth.common.config import compose_config
 from synth.generate import GenerateConfig, generate
 
 ROOT = Path(__file__).resolve().parents[2]

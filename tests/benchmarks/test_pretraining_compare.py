@@ -11,10 +11,10 @@ import yaml
 from benchmarks.pretraining import other_code, renders, timing, worker
 from benchmarks.pretraining.compare import main
 from benchmarks.pretraining.runs import Trainings
-from dualmod.checkpoint import load_network
+from dualmod.checkpoints.checkpoint import load_network
 from dualmod.evaluate import EvaluateConfig, evaluate
 from dualmod.pretrain import PretrainConfig, pretrain
-from synth.config import compose_config
+from synth.common.config import compose_config
 from synth.dataset.manifest import read_manifest
 from synth.generate import GenerateConfig, generate
 

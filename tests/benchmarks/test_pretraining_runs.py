@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.pretraining.runs import Run, Trainings
 from benchmarks.pretraining.tables import Row, Stage
-from dualmod.checkpoint import load_network
+from dualmod.checkpoints.checkpoint import load_network
 from tests.benchmarks.test_pretraining_compare import SMALL
 
 STUB = """

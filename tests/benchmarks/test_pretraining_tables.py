@@ -10,7 +10,7 @@ from benchmarks.pretraining.options import Options, read_options
 from benchmarks.pretraining.runs import Run
 from benchmarks.pretraining.tables import TABLES, Stage, merged, read_table
 from dualmod.pretrain import PretrainConfig
-from synth.config import compose_config
+from synth.common.config import compose_config
 from synth.generate import GenerateConfig
 
 NAMES = sorted(path.stem for path in TABLES.glob("*.yaml"))

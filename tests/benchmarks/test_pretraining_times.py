@@ -15,7 +15,7 @@ from benchmarks.pretraining.stepper import FIRST_PHASE, SUPERVISED, SharedHands,
 from benchmarks.pretraining.tables import Row, Stage, Table
 from benchmarks.pretraining.timing import Stepper, interleaved
 from dualmod import pretrain as pretraining
-from synth.config import compose_config
+from synth.common.config import compose_config
 
 NETWORK = (
     "network.image_size=64", "network.rgb.backbone=mobilenetv3_small_050", "network.rgb.weights=",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from dualmod.metrics import DatasetMetrics, scores_2d, scores_3d
+from dualmod.evaluation.metrics import DatasetMetrics, scores_2d, scores_3d
 
 NUM_IMAGES = 12
 

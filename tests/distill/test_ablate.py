@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distill import ablation_steps as steps_module
 from distill.ablate import ablate, main
-from distill.ablation_steps import AblateConfig, ablation_steps
-from distill.ablation_table import MEAN_OF_SETS, by_seed, difference, ranks_over_sets
 from distill.adapt import AdaptConfig
-from distill.alarms import CollapseError
+from distill.experiments import ablation_steps as steps_module
+from distill.experiments.ablation_steps import AblateConfig, ablation_steps
+from distill.experiments.ablation_table import MEAN_OF_SETS, by_seed, difference, ranks_over_sets
+from distill.monitoring.collapse import CollapseError
+from distill.monitoring.self_consistency import CONSISTENCY_FILE
 from distill.pipeline import PipelineConfig
 from distill.report.runs import Evaluated, Stage
-from distill.self_consistency import CONSISTENCY_FILE
 from distill.upper_bound import UpperBoundConfig
 from dualmod.pretrain import PretrainConfig
-from synth.config import compose_config
+from synth.common.config import compose_config
 from tests.distill.conftest import leave, leave_evaluation
 
 VARIANTS = {

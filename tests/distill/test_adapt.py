@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import load_file
 
 from distill.adapt import AdaptConfig, adapt, main
-from distill.alarms import AlarmConfig, CollapseError
 from distill.methods import Setting, options_class
 from distill.methods.control import Options as Control
 from distill.methods.self_distillation import Options as SelfDistillation
-from distill.pseudo_labels import PseudoLabelConfig
-from dualmod.checkpoint import load_network, read_notes, save_network
-from dualmod.data.real import ANNOTATIONS
-from synth.config import compose_config
-from tests.dualmod.test_predict_video import written_video
+from distill.monitoring.collapse import AlarmConfig, CollapseError
+from distill.pseudo_labels.denoising import PseudoLabelConfig
+from dualmod.checkpoints.checkpoint import load_network, read_notes, save_network
+from dualmod.data.image_sets import ANNOTATIONS
+from synth.common.config import compose_config
+from tests.dualmod.inference.test_video_run import written_video
 
 METHODS = sorted(file.stem for file in (Path(__file__).parents[2] / "configs/adapt/method").glob("*.yaml"))
 

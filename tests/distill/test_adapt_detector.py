@@ -9,17 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from distill import localizer as stage
-from distill.alarms import CollapseError
-from distill.localizer import AdaptLocalizerConfig, adapt_localizer, main
-from distill.localizer_teacher import ALARM_WINDOW, HandTeacher, HandTeacherConfig, moved
-from distill.localizer_views import PhotoViewBatches, PhotoViews, PhotoViewsConfig
-from distill.photos import open_photos
-from dualmod.data.real import ANNOTATIONS
-from dualmod.localizer.checkpoint import save_localizer
-from dualmod.localizer.decode import FoundHands
-from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
-from dualmod.localizer.targets import HAND, IGNORED
+from distill import adapt_detector as stage
+from distill.adapt_detector import AdaptLocalizerConfig, adapt_localizer, main
+from distill.detection.teacher import ALARM_WINDOW, HandTeacher, HandTeacherConfig, moved
+from distill.detection.views import PhotoViewBatches, PhotoViews, PhotoViewsConfig
+from distill.monitoring.collapse import CollapseError
+from distill.targets.photos import open_photos
+from dualmod.data.image_sets import ANNOTATIONS
+from dualmod.detection.checkpoint import save_localizer
+from dualmod.detection.decode import FoundHands
+from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from dualmod.detection.targets import HAND, IGNORED
 
 SIDE = 64
 PLAIN = PhotoViewsConfig(strength=0.0)

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distill.cli import main
-from distill.coverage import held_out as held_out_module
-from distill.coverage import stage as stage_module
-from distill.coverage.held_out import RenderImages
-from distill.coverage.page import representatives
-from distill.coverage.predicted_poses import PredictedPoses, view_spread
-from distill.coverage.renders import read_renders
-from distill.simulated_target import SimulatedTargetConfig, lay_out
-from dualmod.checkpoint import save_network
-from dualmod.data.images import UnlabelledImages
-from dualmod.predictor import HandEstimates
+from distill import coverage as stage_module
+from distill.pose_coverage import held_out as held_out_module
+from distill.pose_coverage.held_out import RenderImages
+from distill.pose_coverage.page import representatives
+from distill.pose_coverage.predicted_poses import PredictedPoses, view_spread
+from distill.pose_coverage.renders import read_renders
+from distill.targets.simulated import SimulatedTargetConfig, lay_out
+from dualmod.checkpoints.checkpoint import save_network
+from dualmod.data.image_collections import UnlabelledImages
+from dualmod.inference.predictor import HandEstimates
+from handbridge.cli import main
 from synth.dataset import SampleStore, iterate
 
 Stub = Callable[..., PredictedPoses]

@@ -12,16 +12,17 @@ import pytest
 import torch
 
 from distill import adapt as adapt_stage
-from distill import label_precision, self_consistency
-from distill.adapt_config import AdaptConfig
-from distill.demo.stage import DemoConfig, load_networks
+from distill import label_precision
+from distill.adaptation.config import AdaptConfig
+from distill.monitoring import self_consistency
 from distill.report.gallery import TILE_PX, Networks, gallery
 from distill.report.runs import load_stages
-from dualmod.checkpoint import load_network, save_network
-from dualmod.data.crop import box_crop_matrix, crop_image
-from dualmod.data.real import open_labelled
+from dualmod.checkpoints.checkpoint import load_network, save_network
+from dualmod.data.image_sets import open_labelled
+from dualmod.geometry.crop import box_crop_matrix, crop_image
+from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet, NetworkConfig
-from dualmod.predictor import Predictor
+from handbridge.demo.stage import DemoConfig, load_networks
 
 MARGIN = 2.2
 

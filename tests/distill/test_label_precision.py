@@ -9,8 +9,8 @@ import pytest
 
 from distill.label_precision import SHARES, Measured, main, precision_of_kept
 from distill.label_precision import summary as summarise
-from distill.pseudo_labels import PseudoLabelConfig
-from dualmod.checkpoint import save_network
+from distill.pseudo_labels.denoising import PseudoLabelConfig
+from dualmod.checkpoints.checkpoint import save_network
 
 RIGHT = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1], [1, 1, 1]], bool)
 KNOWN = np.array([[1, 1, 1], [1, 1, 0], [0, 1, 1], [1, 1, 1]], bool)

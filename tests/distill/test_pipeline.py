@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from distill import pipeline as pipeline_module
-from distill import stages
+from distill.experiments import pipeline_steps
+from distill.experiments.pipeline_steps import plan_steps
+from distill.experiments.step_runner import read_times, split_forwarded
 from distill.methods.control import Options as Control
 from distill.methods.self_distillation import Options as SelfDistillation
 from distill.pipeline import PipelineConfig, command_of, main, make_plan, pipeline
-from distill.stages import plan_steps
-from distill.steps import read_times, split_forwarded
 from tests.distill.conftest import leave, leave_evaluation
 
 Write = Callable[..., Path]
@@ -25,10 +25,10 @@ NOISE_PX = {"source_only": 4.0, "dual": 3.0, "control": 2.5, "adapted": 1.0}
 def calls(monkeypatch: pytest.MonkeyPatch, evaluated: Write) -> list[tuple[str, Any]]:
     """What the stages were called with; each leaves its config and product, ``evaluate`` a true evaluation."""
     made: list[tuple[str, Any]] = []
-    monkeypatch.setattr(stages, "generate", leave(made, "generate", "manifest.json"))
-    monkeypatch.setattr(stages, "pretrain", leave(made, "pretrain", "model.safetensors"))
-    monkeypatch.setattr(stages, "adapt", leave(made, "adapt", "model.safetensors"))
-    monkeypatch.setattr(stages, "evaluate", leave_evaluation(made, evaluated, NOISE_PX))
+    monkeypatch.setattr(pipeline_steps, "generate", leave(made, "generate", "manifest.json"))
+    monkeypatch.setattr(pipeline_steps, "pretrain", leave(made, "pretrain", "model.safetensors"))
+    monkeypatch.setattr(pipeline_steps, "adapt", leave(made, "adapt", "model.safetensors"))
+    monkeypatch.setattr(pipeline_steps, "evaluate", leave_evaluation(made, evaluated, NOISE_PX))
     monkeypatch.setattr("distill.report.runs.Evaluated.checkpoint", None)
     return made
 
@@ -112,12 +112,12 @@ def test_simulated_target_is_planned_and_said_first(
         calls.append(("lay_out", made))
         shutil.copytree(real_root / "toy", Path(made.out))
 
-    monkeypatch.setattr(stages, "lay_out", lay_out)
+    monkeypatch.setattr(pipeline_steps, "lay_out", lay_out)
     out = tmp_path / "all"
     cfg = config(out, real_root, generate=["image_size=64", "scene.sleeve_share=0.1"], simulated_samples=20)
     cfg.real_root = "none"
     monkeypatch.setattr(pipeline_module, "SET_NAME", "toy")
-    monkeypatch.setattr(stages, "SET_NAME", "toy")
+    monkeypatch.setattr(pipeline_steps, "SET_NAME", "toy")
     report = pipeline(cfg)
     source, target = (made for stage, made in calls if stage == "generate")
     assert source.seed != target.seed and source.skins != target.skins and target.num_samples == 20
@@ -184,7 +184,7 @@ def test_presets_reach_every_stage(real_root: Path, tmp_path: Path) -> None:
 
 def test_forwarded_options_are_told_from_the_pipelines_own() -> None:
     given = ["out=a.b", "pretrain.optimizer.learning_rate=1", "adapt.seedling=2", "x.y=3"]
-    own, forwarded = split_forwarded(given, stages.FORWARDED)
+    own, forwarded = split_forwarded(given, pipeline_steps.FORWARDED)
     assert own == ["out=a.b", "x.y=3"]
     assert forwarded == {
         "generate": [], "pretrain": ["optimizer.learning_rate=1"], "adapt": ["seedling=2"], "evaluate": [],

@@ -14,18 +14,18 @@ import pytest
 from safetensors.torch import load_file
 
 from distill.adapt import AdaptConfig, adapt
-from distill.localizer import AdaptLocalizerConfig, adapt_localizer
+from distill.adapt_detector import AdaptLocalizerConfig, adapt_localizer
 from distill.methods.control import Options as Control
 from distill.upper_bound import UpperBoundConfig, upper_bound
-from dualmod.checkpoint import load_network, save_network
-from dualmod.localizer.checkpoint import save_localizer
-from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
-from dualmod.localizer.train import PretrainLocalizerConfig, pretrain_localizer
-from dualmod.methods.config import PretrainMethod
+from dualmod.checkpoints.checkpoint import load_network, save_network
+from dualmod.detection.checkpoint import save_localizer
+from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
 from dualmod.network.model import DualModalityNet
-from dualmod.network.modes import is_untrained
-from dualmod.objective import MethodConfig
+from dualmod.network.train_eval_mode import is_untrained
 from dualmod.pretrain import PretrainConfig, pretrain
+from dualmod.pretrain_detector import PretrainLocalizerConfig, pretrain_localizer
+from dualmod.pretraining.config import PretrainMethod
+from dualmod.pretraining.objective import MethodConfig
 
 STEPS = 2
 COUNT = ".num_batches_tracked"

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from distill.cross_fitting import FoldPredictor, fold_of_rows
-from distill.labelled_photos import LabelledBatches, left_hands
-from distill.report.facts import noted_facts
+from distill.report.run_facts import noted_facts
+from distill.targets.cross_fitting import FoldPredictor, fold_of_rows
+from distill.targets.labelled import LabelledBatches, left_hands
 from distill.upper_bound import UpperBoundConfig, UpperBoundModule, main, upper_bound
-from dualmod.checkpoint import read_notes, save_network
+from dualmod.checkpoints.checkpoint import read_notes, save_network
 from dualmod.data.augment import AugmentConfig
-from dualmod.data.real import LabelledImages, open_labelled
+from dualmod.data.image_sets import LabelledImages, open_labelled
 from dualmod.data.synthetic import PairedBatches, SyntheticHands
+from dualmod.inference.predictor import Predictor
 from dualmod.losses.supervision import SupervisionConfig
-from dualmod.objective import MethodConfig
-from dualmod.predictor import Predictor
-from synth.conventions import LEFT, REFERENCE_BONE, RIGHT, UNKNOWN
+from dualmod.pretraining.objective import MethodConfig
+from synth.hand.conventions import LEFT, REFERENCE_BONE, RIGHT, UNKNOWN
 from tests.distill.conftest import NUM_IMAGES
 
 MARKED = 8

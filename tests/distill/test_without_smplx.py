@@ -13,7 +13,7 @@ from tests.test_import_graph import imported_packages
 ROOT = Path(__file__).parents[2]
 STAGES = """
 import sys
-from distill.cli import main
+from handbridge.cli import main
 
 verbs = {
     "generate": ["out=data", "num_samples=2", "image_size=48", "workers=1"],
@@ -25,7 +25,7 @@ verbs = {
 for verb, options in verbs.items():
     assert main([verb, *options]) == 0, verb
     assert "smplx" not in sys.modules, verb
-import distill.demo, dualmod.data.streamed, dualmod.pretrain, synth.hand.build
+import handbridge.demo, dualmod.data.online_rendering, dualmod.pretrain, synth.hand.build
 assert "smplx" not in sys.modules
 from synth.hand import HandModel, load_hand
 HandModel(load_hand("open"), "smplx")

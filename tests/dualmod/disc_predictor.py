@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from dualmod.data.crop import crop_side_px
-from dualmod.predictor import HandEstimates
+from dualmod.geometry.crop import crop_side_px
+from dualmod.inference.predictor import HandEstimates
 
 BRIGHT = 200
 SURE, UNSURE = 0.8, 0.1

@@ -7,12 +7,12 @@ import torch
 
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.synthetic import PairedBatches, SyntheticHands
-from dualmod.methods.config import PretrainMethod
 from dualmod.network.encoder import EncoderConfig
 from dualmod.network.model import DualModalityNet, NetworkConfig
 from dualmod.pretrain import PretrainConfig, PretrainModule
-from dualmod.ranks import Ranks, launched_ranks
-from dualmod.training import EngineConfig, run_training
+from dualmod.pretraining.config import PretrainMethod
+from dualmod.training.distributed import Ranks, launched_ranks
+from dualmod.training.loop import EngineConfig, run_training
 
 BATCH, BLOCKS = 6, 2
 SMALL = EncoderConfig(backbone="mobilenetv3_small_050")

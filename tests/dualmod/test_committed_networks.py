@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dualmod.checkpoint import FORMAT, LOCALIZER_FORMAT, load_network, read_metadata
-from dualmod.localizer.checkpoint import load_localizer
+from dualmod.checkpoints.checkpoint import FORMAT, LOCALIZER_FORMAT, load_network, read_metadata
+from dualmod.detection.checkpoint import load_localizer
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted([*(ROOT / "dualmod" / "released").glob("*"), *(ROOT / "benchmarks" / "long").glob("*")])

@@ -12,20 +12,20 @@ import pytest
 import torch
 
 from dualmod import evaluate as evaluate_stage
-from dualmod import hand_finder
 from dualmod import predict as predict_stage
 from dualmod import pretrain as pretrain_stage
-from dualmod.checkpoint import load_network, save_network
-from dualmod.data.crop import box_longer_side
+from dualmod.checkpoints.checkpoint import load_network, save_network
+from dualmod.checkpoints.released import POSE_FILES
 from dualmod.deploy.checks import check_renders
 from dualmod.deploy.graphs import graph_of
 from dualmod.deploy.int8 import calibration_inputs
 from dualmod.export import ExportModelConfig, _notes
+from dualmod.geometry.crop import box_longer_side
+from dualmod.inference import top_down
+from dualmod.inference.predictor import Predictor
+from dualmod.inference.test_time_augmentation import with_views
 from dualmod.network.model import DualModalityNet, NetworkConfig
-from dualmod.predictor import Predictor
 from dualmod.pretrain import PretrainConfig
-from dualmod.released import POSE_FILES
-from dualmod.voting import with_views
 
 BOX = np.array([30.0, 20.0, 120.0, 90.0])
 SIDE = 90.0
@@ -118,8 +118,8 @@ def test_windows_and_second_looks_are_crops_with_it(checkpoint, margin, photo, t
 
 def test_depth_is_read_in_the_crop_that_the_network_saw(checkpoint, margin, photo, tmp_path, monkeypatch):
     asked = []
-    whole = hand_finder.skin_depth
-    monkeypatch.setattr(hand_finder, "skin_depth", lambda *a, **k: asked.append(k["crop_margin"]) or whole(*a, **k))
+    whole = top_down.skin_depth
+    monkeypatch.setattr(top_down, "skin_depth", lambda *a, **k: asked.append(k["crop_margin"]) or whole(*a, **k))
     np.save(tmp_path / "depth.npy", np.full((120, 160), 0.5, np.float32))
     given = [f"checkpoint={checkpoint}", f"input={photo}", "box=30,20,120,90", "K=200,200,80,60"]
     assert predict_stage.main([*given, f"depth={tmp_path}/depth.npy", f"out={tmp_path}/o"]) == 0

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from dualmod import evaluate as stage
-from dualmod.checkpoint import save_network
-from dualmod.data.crop import crop_side_px
-from dualmod.data.real import open_labelled
+from dualmod.checkpoints.checkpoint import save_network
+from dualmod.data.image_sets import open_labelled
 from dualmod.evaluate import EvaluateConfig, evaluate, evaluate_network, main
-from synth.config import compose_config
+from dualmod.geometry.crop import crop_side_px
+from synth.common.config import compose_config
 from tests.dualmod.data.readers.written import freihand
 
 K = np.array([[300.0, 0, 64], [0, 300, 64], [0, 0, 1]])

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from dualmod.data.real import open_labelled
-from dualmod.localizer.checkpoint import save_localizer
-from dualmod.localizer.decode import DecodeConfig, FoundHands
-from dualmod.localizer.evaluate import EvaluateLocalizerConfig, evaluate_localizer, main, measured
-from dualmod.localizer.measure import _matched, photo_finds
-from dualmod.locator import HandBox
+from dualmod.data.image_sets import open_labelled
+from dualmod.detection.checkpoint import save_localizer
+from dualmod.detection.decode import DecodeConfig, FoundHands
+from dualmod.detection.detector import HandBox
+from dualmod.detection.metrics import _matched, photo_finds
+from dualmod.evaluate_detector import EvaluateLocalizerConfig, evaluate_localizer, main, measured
 
 TRUE_BOX = np.array([10.0, 10, 30, 30])
 

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dualmod.checkpoint import save_network
-from dualmod.localizer.localizer import Localizer
+from dualmod.checkpoints.checkpoint import save_network
+from dualmod.checkpoints.released import LOCALIZER_FILE
+from dualmod.detection.centernet_detector import Localizer
+from dualmod.inference.predictor import Predictor
 from dualmod.predict import PredictConfig, main, name_of, numbers
-from dualmod.predictor import Predictor
-from dualmod.released import LOCALIZER_FILE
-from synth.config import compose_config
-from synth.conventions import JOINT_NAMES
+from synth.common.config import compose_config
 from synth.dataset import HandSample, iterate
 from synth.generate import GenerateConfig, generate
+from synth.hand.conventions import JOINT_NAMES
 from tests.dualmod.disc_predictor import disc_image
-from tests.dualmod.test_predict_video import written_video
+from tests.dualmod.inference.test_video_run import written_video
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "predict.md"
 

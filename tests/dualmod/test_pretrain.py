@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dualmod.checkpoint import load_network, read_notes
+from dualmod.checkpoints.checkpoint import load_network, read_notes
 from dualmod.network.encoder import EncoderConfig
 from dualmod.network.model import NetworkConfig
 from dualmod.pretrain import PretrainConfig, PretrainModule, main, pretrain
-from dualmod.training import EngineConfig
+from dualmod.training.loop import EngineConfig
 
 SMALL = EncoderConfig(backbone="mobilenetv3_small_050")
 NETWORK = NetworkConfig(image_size=64, rgb=SMALL, depth=SMALL, decoder_width=16, embedding_dims=8)

@@ -6,17 +6,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dualmod.localizer import train
-from dualmod.localizer.batches import SceneBatches
-from dualmod.localizer.cutouts import Cutouts
-from dualmod.localizer.decode import DecodeConfig
-from dualmod.localizer.localizer import Localizer
-from dualmod.localizer.loss import LocalizerLossConfig
-from dualmod.localizer.measure import scene_scores
-from dualmod.localizer.scene_config import SceneConfig
-from dualmod.localizer.scenes import Composer
-from dualmod.localizer.train import PretrainLocalizerConfig, main, pretrain_localizer, scene_losses
-from tests.dualmod.localizer.conftest import TINY
+from dualmod import pretrain_detector as train
+from dualmod.detection.batches import SceneBatches
+from dualmod.detection.centernet_detector import Localizer
+from dualmod.detection.copy_paste_scenes import Composer
+from dualmod.detection.cutouts import Cutouts
+from dualmod.detection.decode import DecodeConfig
+from dualmod.detection.loss import LocalizerLossConfig
+from dualmod.detection.metrics import scene_scores
+from dualmod.detection.scene_config import SceneConfig
+from dualmod.pretrain_detector import PretrainLocalizerConfig, main, pretrain_localizer, scene_losses
+from tests.dualmod.detection.conftest import TINY
 
 
 def config(data, out, **changes) -> PretrainLocalizerConfig:

@@ -7,13 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dualmod.checkpoint import load_network, read_notes, save_network
-from dualmod.localizer.checkpoint import load_localizer, localizer_notes, save_localizer
-from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
-from dualmod.network.model import DualModalityNet
-from dualmod.predictor import Predictor
-from dualmod.release import ReleaseConfig, largest_shift, main, release
-from dualmod.released import (
+from dualmod.checkpoints.checkpoint import load_network, read_notes, save_network
+from dualmod.checkpoints.released import (
     LOCALIZER_FILE,
     POSE_FILE,
     RELEASED,
@@ -22,6 +17,11 @@ from dualmod.released import (
     localizer_file,
     pose_file,
 )
+from dualmod.detection.checkpoint import load_localizer, localizer_notes, save_localizer
+from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from dualmod.inference.predictor import Predictor
+from dualmod.network.model import DualModalityNet
+from dualmod.release import ReleaseConfig, largest_shift, main, release
 
 CARD = Path(__file__).parents[2] / "docs" / "model_card.md"
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from dualmod.pretrain import PretrainModule, pretrain
-from dualmod.training import EngineConfig
+from dualmod.training.loop import EngineConfig
 from tests.dualmod.test_pretrain import config
 
 STEPS, DEATHS = 9, 5

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from dualmod.checkpoint import load_network, save_network
+from dualmod.checkpoints.checkpoint import load_network, save_network
+from dualmod.inference.predictor import Predictor, look
+from dualmod.inference.test_time_augmentation import VotingPredictor
 from dualmod.network.model import DualModalityNet
-from dualmod.predictor import Predictor, look
-from dualmod.voting import VotingPredictor
-from synth.conventions import LEFT, RIGHT
+from synth.hand.conventions import LEFT, RIGHT
 
 BOXES = np.array([[20.0, 30.0, 90.0, 100.0], [10.0, 10.0, 70.0, 60.0]])
 

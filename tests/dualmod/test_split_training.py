@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dualmod.training import EngineConfig
+from dualmod.training.loop import EngineConfig
 from tests.dualmod import probe as probe_script
 from tests.dualmod.probe import probed
 

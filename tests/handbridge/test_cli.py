@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from distill import cli
+from handbridge import cli
 
 
 def test_every_verb_is_a_module_with_a_main() -> None:
@@ -17,7 +17,7 @@ def test_every_verb_is_a_module_with_a_main() -> None:
 
 def test_verbs_run_with_the_options_that_follow(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
-    monkeypatch.setattr("distill.doctor.main", lambda options: seen.append(options) or 7)
+    monkeypatch.setattr("handbridge.doctor.main", lambda options: seen.append(options) or 7)
     assert cli.main(["doctor", "out=x", "--help"]) == 7
     assert seen == [["out=x", "--help"]]
 
@@ -45,7 +45,7 @@ def test_every_verb_explains_its_options(verb: str, capsys: pytest.CaptureFixtur
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys; from distill.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    code = "import sys; from handbridge.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 

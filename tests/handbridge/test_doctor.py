@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from distill import doctor as doctor_module
-from distill.beside import find_real_root, real_sets
-from distill.doctor import DoctorConfig, examine, main
+from distill.targets.discovery import find_real_root, real_sets
+from handbridge import doctor as doctor_module
+from handbridge.doctor import DoctorConfig, examine, main
 
 
 class ClosedWriter:
@@ -100,5 +100,7 @@ def test_real_root_beside_the_current_folder_is_found(
     real_root.rename(beside)
     (tmp_path / "work" / "checkout").mkdir()
     monkeypatch.chdir(tmp_path / "work" / "checkout")
-    monkeypatch.setattr("distill.beside.configs.__file__", str(tmp_path / "elsewhere" / "configs" / "__init__.py"))
+    monkeypatch.setattr(
+        "distill.targets.discovery.configs.__file__", str(tmp_path / "elsewhere" / "configs" / "__init__.py")
+    )
     assert find_real_root("auto") == beside.resolve()

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from synth.config import compose_config
-from synth.conventions import HAND_PARTS
+from synth.common.config import compose_config
 from synth.dataset import SampleStore, read_manifest
 from synth.dataset.manifest import MANIFEST_FILE
 from synth.dataset.verify import verify
 from synth.generate import GenerateConfig, generate, main
 from synth.hand import HandModel, load_hand
+from synth.hand.conventions import HAND_PARTS
 
 SMALL = dict(num_samples=14, shard_size=4, image_size=48, seed=5)
 
@@ -192,7 +192,7 @@ def test_a_folder_with_another_run_is_refused(reference, capsys):
 
 def test_a_full_disk_is_refused_before_the_start(tmp_path, monkeypatch):
     free = type("Usage", (), {"free": 10_000})()
-    monkeypatch.setattr("synth.files.shutil.disk_usage", lambda _: free)
+    monkeypatch.setattr("synth.common.files.shutil.disk_usage", lambda _: free)
     with pytest.raises(ValueError, match="GB left"):
         generate(GenerateConfig(out=str(tmp_path / "d"), workers=1, **SMALL))
     assert not list((tmp_path / "d").glob("*.tar"))

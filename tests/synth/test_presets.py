@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synth.config import compose_config
+from synth.common.config import compose_config
 from synth.generate import GenerateConfig
 from synth.scene.gesture_views import load_gesture_views
 from synth.scene.view import sample_view

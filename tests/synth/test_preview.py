@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 
 from synth.dataset import SampleStore
-from synth.report import COLUMNS, TILE_PX, colour_depth, colour_parts, main
-from synth.statistics import finger_flexion_deg, palm_normal, sample_statistics
+from synth.dataset.statistics import finger_flexion_deg, palm_normal, sample_statistics
+from synth.preview import COLUMNS, TILE_PX, colour_depth, colour_parts, main
 from tests.synth.dataset.conftest import dataset, make_sample  # noqa: F401
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from synth.config import compose_config
-from synth.dataset.maker import SampleMaker
+from synth.common.config import compose_config
 from synth.generate import GenerateConfig, maker_settings
+from synth.generation.sample_maker import SampleMaker
 from synth.render.renderer import RenderOutput, RenderScene
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dataset.md"
@@ -46,7 +46,7 @@ def drawn(*overrides: str) -> list[dict]:
     cfg = compose_config("generate", GenerateConfig, ["out=x", "image_size=32", *overrides])
     settings = maker_settings(cfg)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("synth.dataset.maker.get_renderer", lambda _: EmptyRenderer)
+        patch.setattr("synth.generation.sample_maker.get_renderer", lambda _: EmptyRenderer)
         maker = SampleMaker(settings, 1)
     return [sample.scene for sample in maker.samples(0, SAMPLES)]
 

@@ -6,7 +6,7 @@ import cv2
 import torch
 
 from synth.generate import GenerateConfig, maker_settings
-from synth.shard_task import kept_maker
+from synth.generation.shard_task import kept_maker
 from tests.synth.test_killed_run import OPTIONS
 
 # threads do not survive a fork

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from synth.files import require_file
+from synth.common.files import require_file
 
 RELEASED, RELEASED_START = "released", "released_start"
 """Stand for a network of this folder, in place of a file's name; the second for the pose network before adaptation."""

@@ -28,10 +28,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dualmod.data.reader import ALL_JOINTS, HandLabel, Reader, projected
-from synth.conventions import NUM_JOINTS, RIGHT
 from synth.hand import to_ours
-from synth.hand.inert_pickle import read_inert
-from synth.hand.pickled_arrays import as_array
+from synth.hand.conventions import NUM_JOINTS, RIGHT
+from synth.hand.mano.arrays_from_pickle import as_array
+from synth.hand.mano.safe_pickle import read_inert
 
 FROM_OPENGL = np.array([1.0, -1.0, -1.0])
 

@@ -28,10 +28,10 @@ import numpy as np
 from jaxtyping import Float
 
 from dualmod.data.reader import ALL_JOINTS, HandLabel, Reader, intrinsics, projected
-from synth.conventions import NUM_JOINTS, RIGHT
 from synth.hand import to_ours
-from synth.hand.inert_pickle import read_inert
-from synth.hand.pickled_arrays import as_array
+from synth.hand.conventions import NUM_JOINTS, RIGHT
+from synth.hand.mano.arrays_from_pickle import as_array
+from synth.hand.mano.safe_pickle import read_inert
 
 RECORDINGS = {"train": ("7-14-1-2", "9-10-1-2"), "test": ("9-17-1-2", "9-25-1-2")}
 CAMERAS = {

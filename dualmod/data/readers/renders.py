@@ -23,10 +23,10 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import UInt8
 
-from dualmod.data.images import LabelledImages
+from dualmod.data.image_collections import LabelledImages
 from dualmod.data.reader import ALL_JOINTS, HandLabel, Reader
-from synth.conventions import NUM_JOINTS
 from synth.dataset import SampleStore
+from synth.hand.conventions import NUM_JOINTS
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ github.com/lmb-freiburg/hand3d.
     evaluation/color/00000.png  evaluation/anno_evaluation.pickle
 
 - The pickle is a dict from sample number to ``uv_vis`` (42 x 3: pixels, 1 where visible), ``xyz`` (42 x 3, metres,
-  camera frame) and ``K``. It is read without running anything in it (``synth/hand/inert_pickle.py``).
+  camera frame) and ``K``. It is read without running anything in it (``synth/hand/mano/safe_pickle.py``).
 - Joints: of the renderer's rig. A hand is the wrist, then thumb to little finger, each from tip to palm.
 - Handedness: rows 0 to 20 are the person's left hand, 21 to 41 the right one. Each hand with more than 16 visible
   joints is a row of its own, as RegDA takes them (``tllib``); other published protocols take one hand of each image.
@@ -23,11 +23,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dualmod.data.reader import HandLabel, Reader
-from synth.conventions import LEFT, NUM_JOINTS, RIGHT
 from synth.hand import to_ours
-from synth.hand.inert_pickle import read_inert
-from synth.hand.pickle_walk import Limits
-from synth.hand.pickled_arrays import as_array
+from synth.hand.conventions import LEFT, NUM_JOINTS, RIGHT
+from synth.hand.mano.arrays_from_pickle import as_array
+from synth.hand.mano.opcode_scan import Limits
+from synth.hand.mano.safe_pickle import read_inert
 
 MOST_HIDDEN_JOINTS = 4
 PICKLE_LIMITS = Limits(max_bytes=400_000_000, max_opcodes=20_000_000)

@@ -15,7 +15,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from dualmod.network.loops import as_array, change_classes, loops_allowed
+from dualmod.network.cpu.loops import as_array, change_classes, loops_allowed
 
 MOST_THREADS = 1
 """The loops run in one thread; with more torch's operation is as fast."""
@@ -83,7 +83,7 @@ def _normalised(layer: nn.BatchNorm2d, x: Tensor, bounds: tuple[float, float]) -
 
 def _batch_moments(layer: nn.BatchNorm2d, x: Tensor) -> np.ndarray:
     """Mean and variance of the batch, which the running averages take in."""
-    from dualmod.network.norm_kernel import find_moments  # numba takes a while to import: only to train
+    from dualmod.network.cpu.batch_norm_kernel import find_moments  # numba takes a while to import: only to train
 
     if x.numel() == x.shape[1]:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {x.shape}")
@@ -109,7 +109,7 @@ class _Norm(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, moments: np.ndarray, eps: float,
         bounds: tuple[float, float], of_batch: bool,
     ) -> Tensor:  # fmt: skip
-        from dualmod.network.norm_kernel import normalise
+        from dualmod.network.cpu.batch_norm_kernel import normalise
 
         ctx.save_for_backward(x, weight, bias)
         ctx.moments, ctx.eps, ctx.of_batch = moments, eps, of_batch
@@ -122,7 +122,7 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        from dualmod.network.norm_kernel import input_gradient, parameter_gradients
+        from dualmod.network.cpu.batch_norm_kernel import input_gradient, parameter_gradients
 
         x, weight, bias = ctx.saved_tensors
         of_weight, of_bias = torch.empty_like(weight), torch.empty_like(bias)

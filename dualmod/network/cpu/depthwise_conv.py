@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from dualmod.network.loops import as_array, change_classes, loops_allowed
-from dualmod.network.same_padding import Sides, same_padding, symmetric_kernel
+from dualmod.network.cpu.loops import as_array, change_classes, loops_allowed
+from dualmod.network.cpu.same_padding import Sides, same_padding, symmetric_kernel
 
 LEAST_SIZE = 5
 """Side of the smallest kernel whose gradient is slow in oneDNN."""
@@ -95,7 +95,7 @@ class _Depthwise(torch.autograd.Function):
 
 
 def _weight_gradient(x: Tensor, gradient: Tensor, weight: Tensor, stride: Sides, before: Sides) -> Tensor:
-    from dualmod.network.depthwise_kernel import weight_gradient  # numba takes a while to import: only to train
+    from dualmod.network.cpu.depthwise_kernel import weight_gradient  # numba takes a while to import: only to train
 
     size = (weight.shape[2], weight.shape[3])
     return torch.from_numpy(weight_gradient(as_array(x), as_array(gradient), size, stride=stride, padding=before))

@@ -14,10 +14,10 @@ from timm.layers.norm_act import BatchNormAct2d
 from timm.models._efficientnet_blocks import DepthwiseSeparableConv, InvertedResidual
 from torch import Tensor, nn
 
-from dualmod.network.fast_depthwise import FastDepthwise, FastDepthwiseSame
-from dualmod.network.fast_norm import BOUNDS, UNBOUNDED, FastNorm, FastNormAct
-from dualmod.network.loops import loops_allowed
-from dualmod.network.same_padding import same_padding, symmetric_kernel
+from dualmod.network.cpu.batch_norm import BOUNDS, UNBOUNDED, FastNorm, FastNormAct
+from dualmod.network.cpu.depthwise_conv import FastDepthwise, FastDepthwiseSame
+from dualmod.network.cpu.loops import loops_allowed
+from dualmod.network.cpu.same_padding import same_padding, symmetric_kernel
 
 HAS_ONEDNN = torch.backends.mkldnn.is_available()
 MOST_THREADS = 1

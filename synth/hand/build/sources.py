@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 
-from synth.optional import import_optional, install_extra
+from synth.common.optional import import_optional, install_extra
 
 WANTED_BY, MEND = "building the open hand", install_extra("build-hand")
 HAND, FOREARM = "RightHand", "RightForeArm"

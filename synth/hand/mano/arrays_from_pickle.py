@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from synth.hand.inert_pickle import (
+from synth.hand.mano.safe_pickle import (
     ArrayCallRecord,
     ArrayRecord,
     BytesRecord,

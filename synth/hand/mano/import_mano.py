@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from synth.config import option, required, stage_main
-from synth.files import require_file, require_writable, written_atomically
-from synth.hand.array_checks import MANO_HELP, NEEDED, OPTIONAL, check_arrays
+from synth.common.config import option, required, stage_main
+from synth.common.files import require_file, require_writable, written_atomically
 from synth.hand.arrays import NUM_BETAS
-from synth.hand.inert_pickle import read_inert
+from synth.hand.mano.arrays_from_pickle import as_array
+from synth.hand.mano.opcode_scan import Limits
+from synth.hand.mano.safe_pickle import read_inert
+from synth.hand.mano.validate import MANO_HELP, NEEDED, OPTIONAL, check_arrays
 from synth.hand.mirror import has_wrong_x_shapes, is_left_hand
-from synth.hand.pickle_walk import Limits
-from synth.hand.pickled_arrays import as_array
 
 MAX_BYTES = Limits().max_bytes
 LICENCE = (

@@ -9,7 +9,7 @@ import io
 import pickle
 from typing import Any
 
-from synth.hand.pickle_walk import Limits, check_opcodes
+from synth.hand.mano.opcode_scan import Limits, check_opcodes
 
 
 class _Sealed(type):

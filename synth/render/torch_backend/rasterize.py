@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from synth.render.kernels.zbuffer import LEVEL
-from synth.render.torch_triangles import Triangles, greatest, least, picked, triangles_in_view
+from synth.render.torch_backend.triangle_setup import Triangles, greatest, least, picked, triangles_in_view
 
 MAX_ITEMS = 1 << 20
 """Triangles, rows or pixels that are held at once; one takes a few hundred bytes."""

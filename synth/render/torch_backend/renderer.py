@@ -6,12 +6,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from synth.config import check
+from synth.common.config import check
 from synth.render.renderer import RenderOutput, RenderScene
-from synth.render.scene_batch import SceneBatch, batch_scenes
-from synth.render.torch_lighting import radiance
-from synth.render.torch_raster import rasterise
-from synth.render.torch_surface import (
+from synth.render.torch_backend.interpolate import (
     SurfaceSamples,
     linear_of_srgb,
     srgb_of_linear,
@@ -19,6 +16,9 @@ from synth.render.torch_surface import (
     texture_colour,
     vertex_normals,
 )
+from synth.render.torch_backend.lighting import radiance
+from synth.render.torch_backend.rasterize import rasterise
+from synth.render.torch_backend.scene_batch import SceneBatch, batch_scenes
 
 MAX_SAMPLES = 1 << 21
 """Sub-samples that are held at once; a covered one takes about 500 bytes."""

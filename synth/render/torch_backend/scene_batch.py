@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synth.render.renderer import RenderScene
 from synth.render.scene_arrays import check_scene, prepare_topology
-from synth.render.torch_lighting import LightBatch
+from synth.render.torch_backend.lighting import LightBatch
 
 
 @dataclass(frozen=True)

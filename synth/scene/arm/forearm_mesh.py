@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from synth.conventions import PART_NAMES, WRIST
 from synth.hand import ManoArrays
+from synth.hand.conventions import PART_NAMES, WRIST
 from synth.render.renderer import MeshTopology
-from synth.scene.wrist_ring import edge_corners, find_wrist_ring, skinning_parts
+from synth.scene.arm.wrist_boundary import edge_corners, find_wrist_ring, skinning_parts
 
 FOREARM, SLEEVE = PART_NAMES.index("forearm"), PART_NAMES.index("sleeve")
 SKIN_RINGS = 3

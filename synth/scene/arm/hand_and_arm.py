@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from synth.geometry.camera import Camera
 from synth.hand import ManoArrays
 from synth.render.renderer import MeshTopology
-from synth.scene.arms import sample_arm, sample_elbow
-from synth.scene.camera import Camera
-from synth.scene.cut_wrist import CutWrist
-from synth.scene.forearm import Arm, ArmMesh
-from synth.scene.subdivision import Subdivision
+from synth.scene.arm.forearm_mesh import Arm, ArmMesh
+from synth.scene.arm.sampling import sample_arm, sample_elbow
+from synth.scene.arm.subdivision import Subdivision
+from synth.scene.arm.wrist_cap import CutWrist
 
 NEAREST_ARM_M = 0.1
 ELBOW_TRIES = 12

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synth.config import option
-from synth.scene.forearm import RING_AT_M, Arm, Sleeve
+from synth.common.config import option
+from synth.scene.arm.forearm_mesh import RING_AT_M, Arm, Sleeve
 
 WRIST_SIGMA = np.array([0.12, 0.16, 0.32])
 """Twist, sideways and bending angle of the wrist in radians; the wrist bends further than it moves sideways."""

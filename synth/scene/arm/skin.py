@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from synth.files import require_folder
+from synth.common.files import require_folder
 from synth.hand import skin_files
 
 TEXTURE_PX = 512

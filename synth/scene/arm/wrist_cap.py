@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from synth.hand import ManoArrays
 from synth.render.renderer import MeshTopology
-from synth.scene.wrist_ring import edge_corners, find_wrist_ring, skinning_parts
+from synth.scene.arm.wrist_boundary import edge_corners, find_wrist_ring, skinning_parts
 
 
 class CutWrist:

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from synth.config import check, option
-from synth.scene.camera import Camera
-from synth.scene.environment import Surroundings
-from synth.scene.painted import PAINTERS, SHARES, paint_wall
-from synth.scene.people import paint_person
-from synth.scene.photos import Photos
-from synth.scene.plane import Plane, as_tile, draw_plane, sample_plane
+from synth.common.config import check, option
+from synth.geometry.camera import Camera
+from synth.scene.backgrounds.people import paint_person
+from synth.scene.backgrounds.photos import Photos
+from synth.scene.backgrounds.procedural import PAINTERS, SHARES, paint_wall
+from synth.scene.backgrounds.textured_plane import Plane, as_tile, draw_plane, sample_plane
+from synth.scene.lighting.environment_map import Surroundings
 
 Image = UInt8[np.ndarray, "side side 3"]
 PERSON_BEFORE_PHOTO = 0.35

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from synth.scene.painted import smooth_noise
+from synth.scene.backgrounds.procedural import smooth_noise
 
 SKIN_SRGB = np.array([[236, 200, 178], [216, 170, 140], [190, 140, 110], [150, 105, 80], [100, 66, 50]], np.float64)
 HAIR_SRGB = np.array([[25, 20, 18], [60, 42, 30], [110, 75, 45], [180, 150, 100], [130, 125, 122]], np.float64)

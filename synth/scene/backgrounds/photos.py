@@ -7,7 +7,7 @@ import numpy as np
 import simplejpeg
 from jaxtyping import UInt8
 
-from synth.files import require_folder
+from synth.common.files import require_folder
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 SHORT_SIDE_PX = 320

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from synth.scene.camera import Camera
+from synth.geometry.camera import Camera
 
 MAX_TILE_PX = 256
 MIN_LEVEL_PX = 4

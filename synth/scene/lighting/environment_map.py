@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from synth.geometry.camera import Camera
 from synth.render.renderer import Lights
-from synth.scene.camera import Camera
-from synth.scene.irradiance import irradiance_at, turn_irradiance
-from synth.scene.light import DrawnLight
-from synth.scene.panorama import Panorama
+from synth.scene.lighting.light import DrawnLight
+from synth.scene.lighting.panorama import Panorama
+from synth.scene.lighting.spherical_harmonics import irradiance_at, turn_irradiance
 
 EXPOSURE = (0.45, 1.25)
 """As in ``light.EXPOSURE``, and lower: a panorama shows its own walls in its own light, and white ones should not burn

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synth.config import check, option
+from synth.common.config import check, option
 from synth.render.renderer import Lights, Material
 
 KINDS = ("room", "window", "outdoor", "dim", "lamp")

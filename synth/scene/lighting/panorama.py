@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt16
 
-from synth.files import require_folder
-from synth.scene.camera import Camera
-from synth.scene.equirectangular import pixel_directions, pixel_solid_angles, pixels_of
-from synth.scene.irradiance import project_irradiance
-from synth.scene.lamps import Lamps, split_lamps
-from synth.scene.skin import LUMINANCE
+from synth.common.files import require_folder
+from synth.geometry.camera import Camera
+from synth.scene.arm.skin import LUMINANCE
+from synth.scene.lighting.equirectangular import pixel_directions, pixel_solid_angles, pixels_of
+from synth.scene.lighting.panorama_lights import Lamps, split_lamps
+from synth.scene.lighting.spherical_harmonics import project_irradiance
 
 SUFFIXES = (".npz", ".hdr")
 MAX_NEGATIVE_SHARE = 0.2

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
-from synth.scene.skin import LUMINANCE
+from synth.scene.arm.skin import LUMINANCE
 
 MAX_LAMPS = 3
 BRIGHT = 4.0

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from synth.conventions import PART_NAMES
+from synth.hand.conventions import PART_NAMES
 from synth.render.renderer import RenderOutput
-from synth.scene.painted import as_bytes, random_colour, smooth_noise
+from synth.scene.backgrounds.procedural import as_bytes, random_colour, smooth_noise
 
 OCCLUDER = PART_NAMES.index("occluder")
 SUB_PX_BITS = 4

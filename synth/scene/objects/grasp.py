@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from synth.conventions import FINGERS, JOINT_NAMES, WRIST
-from synth.scene.clearance import SPHERES_PER_BONE, Hull, Spheres
-from synth.scene.thing import PlacedThing, Thing
+from synth.hand.conventions import FINGERS, JOINT_NAMES, WRIST
+from synth.scene.objects.collision_proxies import SPHERES_PER_BONE, Hull, Spheres
+from synth.scene.objects.object_mesh import PlacedThing, Thing
 
 MAX_DEPTH_M = 0.002
 """How deep a hand may reach into what it holds."""

@@ -5,24 +5,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from synth.config import check, option
+from synth.common.config import check, option
+from synth.geometry.camera import Camera
 from synth.hand import ManoArrays
 from synth.render.kernels.geometry import NEAR_M
-from synth.scene.camera import Camera
-from synth.scene.clearance import HandSpheres, Spheres, arm_spheres
-from synth.scene.grasp import HeldHand, bent_fingers, hold
-from synth.scene.in_front import place_in_front
-from synth.scene.limb import Limb, LimbSampler
-from synth.scene.mesh_files import Meshes
-from synth.scene.other_hand import (
+from synth.scene.arm.hand_and_arm import Limb, LimbSampler
+from synth.scene.objects.collision_proxies import HandSpheres, Spheres, arm_spheres
+from synth.scene.objects.grasp import HeldHand, bent_fingers, hold
+from synth.scene.objects.mesh_library import Meshes
+from synth.scene.objects.object_mesh import PlacedThing
+from synth.scene.objects.occluder_placement import place_in_front
+from synth.scene.objects.primitives import ProceduralThings, dressed
+from synth.scene.objects.second_hand import (
     PosedHand,
     find_place,
     mirrored_camera,
     mirrored_limb,
     mirrored_turn,
 )
-from synth.scene.procedural import ProceduralThings, dressed
-from synth.scene.thing import PlacedThing
 
 BENT = 3
 """A hand with as many bent fingers looks as if it held something."""

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import trimesh
 
-from synth.files import require_folder
-from synth.scene.thing import Thing, face_normals, make_thing
+from synth.common.files import require_folder
+from synth.scene.objects.object_mesh import Thing, face_normals, make_thing
 
 SUFFIXES = (".ply", ".obj", ".glb", ".stl", ".off", ".npz")
 MAX_FACES = 3000

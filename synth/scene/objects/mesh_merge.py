@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from synth.conventions import PART_NAMES
+from synth.hand.conventions import PART_NAMES
 from synth.render.renderer import MeshTopology
-from synth.scene.limb import Limb
-from synth.scene.skin import TEXTURE_PX
-from synth.scene.thing import PlacedThing, Thing
+from synth.scene.arm.hand_and_arm import Limb
+from synth.scene.arm.skin import TEXTURE_PX
+from synth.scene.objects.object_mesh import PlacedThing, Thing
 
 OCCLUDER, OTHER_HAND = PART_NAMES.index("occluder"), PART_NAMES.index("other_hand")
 SEAM_PX = 2

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int, UInt8
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from synth.scene.clearance import Hull
+from synth.scene.objects.collision_proxies import Hull
 
 CREASE_COSINE = 0.8
 """Faces that meet at a smaller cosine than this have an edge between them, across which shading does not blend."""

@@ -4,9 +4,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from synth.scene.camera import Camera
-from synth.scene.clearance import Spheres
-from synth.scene.thing import PlacedThing, Thing
+from synth.geometry.camera import Camera
+from synth.scene.objects.collision_proxies import Spheres
+from synth.scene.objects.object_mesh import PlacedThing, Thing
 
 MAX_BOX_SHARE = 0.75
 """Longest side of the thing in the image, in longer sides of the joints' box: what is larger is shrunk."""

@@ -6,8 +6,8 @@ import numpy as np
 import trimesh
 from jaxtyping import Float
 
-from synth.scene.painted import PAINTERS, random_colour
-from synth.scene.thing import Thing, make_thing
+from synth.scene.backgrounds.procedural import PAINTERS, random_colour
+from synth.scene.objects.object_mesh import Thing, make_thing
 
 SECTIONS = 24
 PICTURE_PX = 64

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from synth.geometry.camera import Camera
 from synth.hand import mirror_K, mirror_points
 from synth.render.renderer import MeshTopology
-from synth.scene.camera import Camera
-from synth.scene.clearance import HandSpheres, Hull, Spheres
-from synth.scene.limb import Limb
+from synth.scene.arm.hand_and_arm import Limb
+from synth.scene.objects.collision_proxies import HandSpheres, Hull, Spheres
 
 THUMB_SIDE = np.array([0.0, 0.0, 1.0])
 THUMB_SIDE_SHARE = 0.75

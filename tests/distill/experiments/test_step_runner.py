@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from distill.steps import Step, read_times, run_steps
+from distill.experiments.step_runner import Step, read_times, run_steps
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from distill.target import TargetBatch
+from distill.targets.views import TargetBatch
 from dualmod.data.batch import HandBatch
 
 SIDE = 64

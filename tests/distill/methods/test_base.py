@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from distill.methods import Setting, options_class
-from distill.methods.choice import choices
-from distill.methods.method import follow
+from distill.methods.base import follow
+from distill.methods.registry import choices
 from distill.methods.self_distillation import Options as SelfDistillation
 
 SETTING = Setting(seed=3, max_steps=10)

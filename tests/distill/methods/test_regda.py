@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from distill.methods.method import Setting
+from distill.methods.base import Setting
 from distill.methods.regda import Options, gaussians, ground_false, heatmap_kl, peaks
 
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.nn import functional
 
+from distill.methods.base import Setting
 from distill.methods.cgac import Options as CgacOptions
 from distill.methods.cgac import confidence_weight, mask_consistency
 from distill.methods.mean_teacher import Options as MeanTeacherOptions
 from distill.methods.mean_teacher import joint_mask
-from distill.methods.method import Setting
 from distill.methods.semihand import Options as SemiHandOptions
 from distill.methods.semihand import moved_distance, view_consistency
-from distill.registration import correct
+from distill.pseudo_labels.bone_registration import correct
 from dualmod.losses.pose import pose_distance
 
 SETTING = Setting(0, 10)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from distill.alarms import AlarmConfig, Alarms, CollapseError, criterion
-from distill.target import TargetBatch
-from distill.watch import Readings, Watch, pose_spread
+from distill.monitoring.collapse import AlarmConfig, Alarms, CollapseError, criterion
+from distill.monitoring.health import Readings, Watch, pose_spread
+from distill.targets.views import TargetBatch
 
 GOOD = Readings(
     sure_share=0.8, kept_share=0.7, spread=0.9, disagreement=0.04, teacher_gap=0.01, bone_drift=0.05, right_share=0.6

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.label_free import AGREEMENT, HELD_OUT, label_free_table, mean_ranks, read_label_free
+from distill.monitoring.model_selection import AGREEMENT, HELD_OUT, label_free_table, mean_ranks, read_label_free
 
 
 def leave(out: Path, name: str, seed: int, error: float, criterion: float | None) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distill.self_consistency import ConsistencyConfig, self_consistency
-from dualmod.checkpoint import save_network
-from dualmod.data.real import ANNOTATIONS
+from distill.monitoring.self_consistency import ConsistencyConfig, self_consistency
+from dualmod.checkpoints.checkpoint import save_network
+from dualmod.data.image_sets import ANNOTATIONS
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from distill.coverage.box_poses import box_poses, pose_distance
-from synth.conventions import NUM_JOINTS
+from distill.pose_coverage.box_poses import box_poses, pose_distance
+from synth.hand.conventions import NUM_JOINTS
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.coverage.box_poses import box_poses, pose_distance
-from distill.coverage.pose_index import PoseIndex, bounding_map
+from distill.pose_coverage.box_poses import box_poses, pose_distance
+from distill.pose_coverage.pose_index import PoseIndex, bounding_map
 
 
 def some_poses(count: int, seed: int, kinds: int = 5) -> np.ndarray:

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from distill.coverage.box_poses import box_poses
-from distill.coverage.pose_index import Neighbours
-from distill.coverage.predicted_poses import PredictedPoses
-from distill.coverage.renders import Renders
-from distill.coverage.traits import Share, in_words, is_cut_off, most_frequent, roll_of, shares, traits, view_of
-from dualmod.lift import assumed_K
-from synth.conventions import REFERENCE_BONE, ROOT_JOINT
+from distill.pose_coverage.box_poses import box_poses
+from distill.pose_coverage.pose_index import Neighbours
+from distill.pose_coverage.predicted_poses import PredictedPoses
+from distill.pose_coverage.renders import Renders
+from distill.pose_coverage.traits import Share, in_words, is_cut_off, most_frequent, roll_of, shares, traits, view_of
+from dualmod.geometry.lifting import assumed_K
 from synth.hand import HandModel, load_hand
+from synth.hand.conventions import REFERENCE_BONE, ROOT_JOINT
 from synth.scene.view import R_CAM_PALM, about
 
 SIZE_PX = (320, 240)

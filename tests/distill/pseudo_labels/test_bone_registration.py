@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.registration import WALK, bone_template, correct, lifted, register
-from synth.conventions import BONES, JOINT_PARENTS, NUM_JOINTS, REFERENCE_BONE, ROOT_JOINT
+from distill.pseudo_labels.bone_registration import WALK, bone_template, correct, lifted, register
 from synth.hand import HandAxes, PoseSampler, bone_lengths, load_hand
+from synth.hand.conventions import BONES, JOINT_PARENTS, NUM_JOINTS, REFERENCE_BONE, ROOT_JOINT
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from distill.gates import QuantileGate
-from distill.pseudo_labels import PseudoLabelConfig, make_gates, pseudo_labels
-from distill.registration import correct
-from distill.weak_views import ViewPoses
-from dualmod.prediction import Prediction
-from dualmod.voting import vote
+from distill.pseudo_labels.bone_registration import correct
+from distill.pseudo_labels.denoising import PseudoLabelConfig, make_gates, pseudo_labels
+from distill.pseudo_labels.quantile_threshold import QuantileGate
+from distill.pseudo_labels.view_consistency import ViewPoses
+from dualmod.inference.test_time_augmentation import vote
+from dualmod.network.prediction import Prediction
 
 FOCAL = torch.full((6,), 2.0)
 

@@ -9,9 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from distill.rectification import HINGED_FINGERS, MCP, finger_axes, hinge_angles, hinge_ranges, rectify_angles
-from synth.conventions import MANO_JOINT_NAMES
+from distill.pseudo_labels.joint_limits import (
+    HINGED_FINGERS,
+    MCP,
+    finger_axes,
+    hinge_angles,
+    hinge_ranges,
+    rectify_angles,
+)
 from synth.hand import HandAxes, PoseSampler, bone_lengths, load_hand
+from synth.hand.conventions import MANO_JOINT_NAMES
 
 AXES = HandAxes.of(load_hand("open"))
 

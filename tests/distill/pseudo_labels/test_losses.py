@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from distill.pseudo_labels import PseudoLabels
-from distill.target_losses import consistency_loss, handedness_pseudo_loss, pseudo_label_loss
+from distill.pseudo_labels.denoising import PseudoLabels
+from distill.pseudo_labels.losses import consistency_loss, handedness_pseudo_loss, pseudo_label_loss
 from dualmod.losses.heatmap import heatmap_cross_entropy
 from dualmod.losses.pose import pose_distance
 from dualmod.losses.supervision import SupervisionConfig
-from dualmod.prediction import Prediction
+from dualmod.network.prediction import Prediction
 
 IDENTITY = torch.eye(2, 3)
 TURNED = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, 0.0]])

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from distill.hand_circles import circle_centres, circle_radii, circles, edge_distance, mask_disagreement
+from distill.pseudo_labels.silhouette_circles import (
+    circle_centres,
+    circle_radii,
+    circles,
+    edge_distance,
+    mask_disagreement,
+)
 
 
 def test_there_are_55_circles_on_the_bones():

@@ -10,7 +10,7 @@ import pytest
 from distill.report.calibration import BINS, calibration, reliability, reliability_figure, surest_half, tenths_table
 from distill.report.runs import load_stages
 from distill.report.sections import judged_joints
-from dualmod.data.real import open_labelled
+from dualmod.data.image_sets import open_labelled
 
 
 def test_bins_hold_as_many_joints_each_and_are_sorted() -> None:

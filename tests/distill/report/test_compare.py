@@ -9,7 +9,7 @@ import pytest
 
 from distill.report.compare import compare, errors_of
 from distill.report.runs import load_stages
-from dualmod.data.real import LabelledImages, open_labelled
+from dualmod.data.image_sets import LabelledImages, open_labelled
 
 Write = Callable[..., Path]
 

@@ -11,10 +11,10 @@ import torch
 
 from distill.report.gallery import BLANK, MAP_TITLES, TILE_PX, Gallery, Networks, gallery
 from distill.report.runs import load_stages
-from dualmod.checkpoint import save_network
-from dualmod.data.real import open_labelled
+from dualmod.checkpoints.checkpoint import save_network
+from dualmod.data.image_sets import open_labelled
+from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet, NetworkConfig
-from dualmod.predictor import Predictor
 
 Write = Callable[..., Path]
 NAMES = "dual", "adapted"

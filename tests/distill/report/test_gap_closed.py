@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill.report.gap import gaps_closed
+from distill.report.gap_closed import gaps_closed
 from distill.report.runs import Evaluated, Stage
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from distill.transfer import TransferConfig, transfer
-from dualmod.checkpoint import save_network
+from dualmod.checkpoints.checkpoint import save_network
 from dualmod.network.model import DualModalityNet
 from tests.browser import chromium, new_page, sideways_px
 

@@ -12,7 +12,7 @@ from distill.report.figures import joint_bars, pck, pck_curves
 from distill.report.gallery import KINDS, TILE_PX, gallery, spread_out
 from distill.report.runs import load_stages, metric_names
 from distill.report.tables import dataset_table
-from dualmod.data.real import open_labelled
+from dualmod.data.image_sets import open_labelled
 
 Write = Callable[..., Path]
 

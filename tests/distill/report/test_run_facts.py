@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from distill.report.facts import AFTER_ALARM, FIXED, GONE, SAVED, Facts, facts_rows, network_facts, stage_facts
+from distill.report.run_facts import AFTER_ALARM, FIXED, GONE, SAVED, Facts, facts_rows, network_facts, stage_facts
 from distill.report.runs import Evaluated, load_stages
 from distill.transfer import TransferConfig, transfer
-from dualmod.checkpoint import save_network
+from dualmod.checkpoints.checkpoint import save_network
+from dualmod.checkpoints.released import POSE_FILE
 from dualmod.network.model import DualModalityNet
-from dualmod.released import POSE_FILE
 
 Write = Callable[..., Path]
 Train = Callable[..., Path]

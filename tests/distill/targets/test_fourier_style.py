@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from distill.style import exchange_style, mix_amplitudes
-from distill.target import TargetBatch
+from distill.targets.fourier_style import exchange_style, mix_amplitudes
+from distill.targets.views import TargetBatch
 from dualmod.data.batch import HandBatch
 
 

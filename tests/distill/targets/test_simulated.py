@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distill.simulated_target import SimulatedTargetConfig, lay_out, split_skins
-from dualmod.data.real import open_labelled, open_target
+from distill.targets.simulated import SimulatedTargetConfig, lay_out, split_skins
+from dualmod.data.image_sets import open_labelled, open_target
 from synth.dataset import HandSample, write_shard
 from synth.dataset.manifest import new_manifest, write_manifest
 from synth.hand import skin_files

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from distill.locate import locate_hands
+from distill.targets.start_boxes import locate_hands
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 PLACES = [(60, 60), (90, 50), (70, 80), (100, 70), (55, 75)]

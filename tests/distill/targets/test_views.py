@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from distill.locate import LocatedHands
-from distill.photos import SET, TargetPhotos, neighbours
-from distill.target import TargetBatch, TargetBatches, ViewsConfig
+from distill.targets.photos import SET, TargetPhotos, neighbours
+from distill.targets.start_boxes import LocatedHands
+from distill.targets.views import TargetBatch, TargetBatches, ViewsConfig
+from dualmod.data.appearance import TextureConfig
 from dualmod.data.augment import AugmentConfig
-from dualmod.data.texture import TextureConfig
 from dualmod.data.video import Video, VideoFrame
 
 SIDE = 64

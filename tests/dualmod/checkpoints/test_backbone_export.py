@@ -10,13 +10,13 @@ import torchvision
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from dualmod.backbone_file import load_backbone, save_backbone
-from dualmod.checkpoint import save_network
+from dualmod.checkpoints.backbone_export import load_backbone, save_backbone
+from dualmod.checkpoints.checkpoint import save_network
 from dualmod.network.backbone import backbone_stages
 from dualmod.network.encoder import EncoderConfig
 from dualmod.network.model import DualModalityNet, NetworkConfig
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "backbone.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "backbone.md"
 
 
 def checkpoint(

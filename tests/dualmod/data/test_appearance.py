@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dualmod.data.texture import (
+from dualmod.data.appearance import (
     LUMA,
     TextureConfig,
     add_noise,

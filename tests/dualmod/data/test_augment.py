@@ -15,7 +15,7 @@ from dualmod.data.augment import (
     draw_warp,
     plain_crops,
 )
-from dualmod.data.crop import apply_affine, box_longer_side, joints_box
+from dualmod.geometry.crop import apply_affine, box_longer_side, joints_box
 
 
 def test_both_views_share_geometry_and_labels(hands, rng):

@@ -9,7 +9,7 @@ import torch
 
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.contrast_views import ContrastBatches, PhotoPictures, RenderedPictures, whole_box
-from dualmod.data.real import UnlabelledImages
+from dualmod.data.image_sets import UnlabelledImages
 from dualmod.data.synthetic import SyntheticHands
 
 AUGMENT = AugmentConfig(crop_px=48)

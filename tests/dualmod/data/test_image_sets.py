@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dualmod.data.real import LabelledImages, open_labelled, open_target, read_image, shrunk
+from dualmod.data.image_sets import LabelledImages, open_labelled, open_target, read_image, shrunk
 
 REAL = Path(__file__).parents[4] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real image sets are not at {REAL}")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dualmod.data.augment import AugmentConfig
-from dualmod.data.streamed import HELD_OUT_FIRST, MOST_HELD_OUT, StreamedHands, render_config
+from dualmod.data.online_rendering import HELD_OUT_FIRST, MOST_HELD_OUT, StreamedHands, render_config
 from dualmod.data.synthetic import PairedBatches, held_out_batches, labelled_hand
 from synth.dataset import SampleStore
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dualmod.data.pose_vectors import dataset_poses, nearest_others, pose_vectors, principal_components
+from dualmod.data.pose_similarity import dataset_poses, nearest_others, pose_vectors, principal_components
 from dualmod.data.synthetic import SyntheticHands
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dualmod.data.real import open_labelled, open_target
+from dualmod.data.image_sets import open_labelled, open_target
 from dualmod.data.video import Video, VideoFrame
 
 GREYS = [20, 60, 100, 140, 180, 220]

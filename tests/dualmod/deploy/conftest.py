@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dualmod import export
-from dualmod.checkpoint import save_network
+from dualmod.checkpoints.checkpoint import save_network
 from dualmod.network.encoder import EncoderConfig
 from dualmod.network.model import DualModalityNet, NetworkConfig
 

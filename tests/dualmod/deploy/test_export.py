@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from dualmod import export
-from dualmod.checkpoint import load_network
+from dualmod.checkpoints.checkpoint import load_network
 from dualmod.deploy.graphs import graph_of
 from dualmod.deploy.int8 import calibration_inputs
-from dualmod.predictor import Predictor
+from dualmod.inference.predictor import Predictor
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "onnx_predict.py"
 

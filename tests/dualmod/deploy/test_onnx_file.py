@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from dualmod.checkpoint import load_network
+from dualmod.checkpoints.checkpoint import load_network
 from dualmod.data.augment import plain_crops
 from dualmod.data.synthetic import SyntheticHands
 from dualmod.deploy.graphs import OUTPUTS
 from dualmod.deploy.onnx_file import OnnxNetwork
-from synth.conventions import JOINT_NAMES
 from synth.dataset.shards import file_sha256
+from synth.hand.conventions import JOINT_NAMES
 
 onnx = pytest.importorskip("onnx")
 BATCHES = (1, 5)

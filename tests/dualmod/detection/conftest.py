@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dualmod.localizer.cutouts import Cutout
-from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
+from dualmod.detection.cutouts import Cutout
+from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
 
 MAGENTA = (255, 0, 255)
 TINY = LocalizerNetConfig(image_size=64, backbone="mobilenetv3_small_050", width=16)

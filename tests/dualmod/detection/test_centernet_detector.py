@@ -6,14 +6,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from dualmod.checkpoint import load_network, save_network
-from dualmod.localizer.checkpoint import load_localizer, localizer_notes, round_as_stored, save_localizer
-from dualmod.localizer.decode import DecodeConfig
-from dualmod.localizer.folded import folded
-from dualmod.localizer.letterbox import letterbox
-from dualmod.localizer.localizer import Localizer
-from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
-from tests.dualmod.localizer.conftest import TINY
+from dualmod.checkpoints.checkpoint import load_network, save_network
+from dualmod.detection.centernet_detector import Localizer
+from dualmod.detection.checkpoint import load_localizer, localizer_notes, round_as_stored, save_localizer
+from dualmod.detection.decode import DecodeConfig
+from dualmod.detection.fuse_conv_bn import folded
+from dualmod.detection.letterbox import letterbox
+from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from tests.dualmod.detection.conftest import TINY
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (100, 33), (1, 1), (2000, 3), (7, 900), (64, 64)])

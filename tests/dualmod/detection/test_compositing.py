@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dualmod.localizer.paste import Placing, blend, placed
-from tests.dualmod.localizer.conftest import MAGENTA, make_box_hand
+from dualmod.detection.compositing import Placing, blend, placed
+from tests.dualmod.detection.conftest import MAGENTA, make_box_hand
 
 
 @pytest.mark.parametrize("scale", [0.3, 0.8, 1.0, 1.7])

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from dualmod.localizer.batches import SceneBatches, held_out_scenes, make_composer, scene_batch
-from dualmod.localizer.cutouts import Cutouts, cutout
-from dualmod.localizer.scene_config import SceneConfig
-from dualmod.localizer.scenes import Composer, Scene
-from dualmod.localizer.targets import HAND, IGNORED, NONE
+from dualmod.detection.batches import SceneBatches, held_out_scenes, make_composer, scene_batch
+from dualmod.detection.copy_paste_scenes import Composer, Scene
+from dualmod.detection.cutouts import Cutouts, cutout
+from dualmod.detection.scene_config import SceneConfig
+from dualmod.detection.targets import HAND, IGNORED, NONE
 from synth.dataset import SampleStore
-from tests.dualmod.localizer.conftest import is_magenta, make_box_hand
+from tests.dualmod.detection.conftest import is_magenta, make_box_hand
 
 
 class Grey:

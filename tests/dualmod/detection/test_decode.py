@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from dualmod.localizer.decode import DecodeConfig, decode
-from dualmod.localizer.network import CentreMaps
-from dualmod.localizer.targets import HAND, SceneHands, centre_targets
+from dualmod.detection.decode import DecodeConfig, decode
+from dualmod.detection.network import CentreMaps
+from dualmod.detection.targets import HAND, SceneHands, centre_targets
 
 
 def test_targets_decode_to_the_boxes_that_made_them():

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from dualmod.localizer.loss import LocalizerLossConfig, focal_loss, localizer_losses, masked_mean
-from dualmod.localizer.network import CentreMaps
-from dualmod.localizer.targets import HAND, SceneHands, centre_targets
+from dualmod.detection.loss import LocalizerLossConfig, focal_loss, localizer_losses, masked_mean
+from dualmod.detection.network import CentreMaps
+from dualmod.detection.targets import HAND, SceneHands, centre_targets
 
 
 def test_focal_loss_is_the_papers_equation_cell_by_cell():

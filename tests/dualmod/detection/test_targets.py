@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dualmod.localizer.targets import (
+from dualmod.detection.targets import (
     HAND,
     IGNORED,
     MIN_OVERLAP,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dualmod.blocks import block_sums, blocks_of, draw_blocks
-from dualmod.metrics import Score, score
+from dualmod.evaluation.block_bootstrap import block_sums, blocks_of, draw_blocks
+from dualmod.evaluation.metrics import Score, score
 
 REPEATS = 5
 

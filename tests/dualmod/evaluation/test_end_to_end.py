@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from dualmod.data.images import LabelledImages
+from dualmod.data.image_collections import LabelledImages
+from dualmod.detection.detector import HandBox
 from dualmod.evaluate import EvaluateConfig, evaluate_network
-from dualmod.locator import HandBox
-from dualmod.predictor import Predictor
-from dualmod.whole_photos import WholePhotoPredictor, whole_photo_extras
+from dualmod.evaluation.end_to_end import WholePhotoPredictor, whole_photo_extras
+from dualmod.inference.predictor import Predictor
 
 
 class Finds:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import orthogonal_procrustes
 
-from dualmod.freihand_metrics import (
+from dualmod.evaluation.freihand_metrics import (
     aligned,
     area_under_pck,
     f_score,

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from dualmod.metrics import DatasetMetrics, score, scores_2d, scores_3d, share_of_thresholds, similarity_aligned
+from dualmod.evaluation.metrics import (
+    DatasetMetrics,
+    score,
+    scores_2d,
+    scores_3d,
+    share_of_thresholds,
+    similarity_aligned,
+)
 
 
 @pytest.fixture

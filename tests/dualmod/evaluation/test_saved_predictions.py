@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dualmod.checkpoint import save_network
+from dualmod.checkpoints.checkpoint import save_network
 from dualmod.evaluate import main
 
 COUNT = 4

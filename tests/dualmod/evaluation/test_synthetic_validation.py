@@ -8,8 +8,8 @@ import torch
 from dualmod.data.augment import plain_crops
 from dualmod.data.batch import CLOSENESS_RANGE
 from dualmod.data.synthetic import SyntheticHands
-from dualmod.held_out import depth_map_error, held_out_error
-from dualmod.network.modes import start_training
+from dualmod.evaluation.synthetic_validation import depth_map_error, held_out_error
+from dualmod.network.train_eval_mode import start_training
 
 
 @pytest.fixture

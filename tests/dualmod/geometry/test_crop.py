@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualmod.data.crop import (
+from dualmod.geometry.crop import (
     apply_affine,
     box_crop_matrix,
     crop_image,

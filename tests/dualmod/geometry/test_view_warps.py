@@ -2,7 +2,7 @@
 
 import torch
 
-from distill.warps import inverse, mirrored, move_maps, move_points
+from dualmod.geometry.view_warps import inverse, mirrored, move_maps, move_points
 
 A = torch.tensor([[[0.9, -0.2, 0.1], [0.25, 0.8, 0.05]], [[1.0, 0.0, 0.25], [0.0, 1.0, -0.125]]])
 

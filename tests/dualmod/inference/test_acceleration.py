@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dualmod.jitter import Jitter
+from dualmod.inference.acceleration import Jitter
 
 
 def jitter_of(path: np.ndarray, side_px: float = 50.0) -> Jitter:

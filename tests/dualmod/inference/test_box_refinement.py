@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from dualmod.locator import HandBox
-from dualmod.second_look import LEAST_SCORE, SecondLook
+from dualmod.detection.detector import HandBox
+from dualmod.inference.box_refinement import LEAST_SCORE, SecondLook
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 

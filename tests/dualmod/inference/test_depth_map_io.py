@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dualmod.depth_photo import depth_file_of, read_depth
+from dualmod.inference.depth_map_io import depth_file_of, read_depth
 
 DEPTH_M = np.array([[0.3, 0.0, 1.25], [2.0, 0.5, 0.001]])
 SIZE = (3, 2)

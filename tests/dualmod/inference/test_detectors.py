@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dualmod.data.crop import crop_side_px
-from dualmod.data.windows import window_boxes
-from dualmod.localizer.decode import DecodeConfig
-from dualmod.released import LOCALIZER_FILE
-from dualmod.second_look import LEAST_FIND, MOST_FINDS, SecondLook
-from dualmod.window_locator import GivenBox, WindowLocator, open_locator
+from dualmod.checkpoints.released import LOCALIZER_FILE
+from dualmod.detection.decode import DecodeConfig
+from dualmod.geometry.crop import crop_side_px
+from dualmod.geometry.windows import window_boxes
+from dualmod.inference.box_refinement import LEAST_FIND, MOST_FINDS, SecondLook
+from dualmod.inference.detectors import GivenBox, WindowLocator, open_locator
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 
@@ -79,7 +79,7 @@ def test_the_options_choose_the_locator(monkeypatch, tmp_path):
     predictor = DiscPredictor()
     loaded = []
     trained = SimpleNamespace(load=lambda path, device, config: loaded.append((path, device, config)))
-    monkeypatch.setitem(sys.modules, "dualmod.localizer.localizer", SimpleNamespace(Localizer=trained))
+    monkeypatch.setitem(sys.modules, "dualmod.detection.centernet_detector", SimpleNamespace(Localizer=trained))
     options = {"box_px": None, "localizer": "windows", "device": "cpu"}
     file = tmp_path / "a.safetensors"
     file.touch()

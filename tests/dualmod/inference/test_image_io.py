@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dualmod.photo_file import EXIF_ORIENTATION, photo_files, read_photo
+from dualmod.inference.image_io import EXIF_ORIENTATION, photo_files, read_photo
 
 WIDTH, HEIGHT = 48, 32
 NONE = frozenset({"summary"})
@@ -107,7 +107,7 @@ def test_photos_too_small_for_a_hand_are_refused(tmp_path, size):
 @pytest.mark.parametrize("size", [(20_000, 8_000), (20_000, 20_000), (32_001, 20)])
 def test_photos_too_large_are_refused_before_they_are_decoded(tmp_path, monkeypatch, size):
     """The header alone is there: decoding would end in another message."""
-    monkeypatch.setattr("dualmod.photo_file.read_image", lambda path: pytest.fail("decoded"))
+    monkeypatch.setattr("dualmod.inference.image_io.read_image", lambda path: pytest.fail("decoded"))
     Image.new("1", (16, 16)).save(tmp_path / "a.png")
     data = bytearray((tmp_path / "a.png").read_bytes())
     data[16:24] = size[0].to_bytes(4) + size[1].to_bytes(4)

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from dualmod import predict_photos as module
-from dualmod.hand_finder import Camera, HandFinder
-from dualmod.photo_file import Photo, PhotoFile, photo_files
-from dualmod.predict_photos import DepthSource, PhotoRun
-from dualmod.prediction_file import Origin
-from dualmod.window_locator import GivenBox
+from dualmod.inference import image_run as module
+from dualmod.inference.detectors import GivenBox
+from dualmod.inference.image_io import Photo, PhotoFile, photo_files
+from dualmod.inference.image_run import DepthSource, PhotoRun
+from dualmod.inference.json_output import Origin
+from dualmod.inference.top_down import Camera, HandFinder
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 ORIGIN = Origin("net.safetensors", "0" * 64, "open", "given")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dualmod.one_euro import OneEuroConfig, OneEuroFilter
+from dualmod.inference.one_euro import OneEuroConfig, OneEuroFilter
 
 STEP_S = 1 / 30
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dualmod.hand_finder import FoundHand
-from dualmod.locator import HandBox
-from dualmod.metric_depth import place_hand
-from dualmod.overlays import DARK, LIGHT, OVERLAY_SIDES_PX, hands_overlay
+from dualmod.detection.detector import HandBox
+from dualmod.geometry.metric_root import place_hand
+from dualmod.inference.pose_overlays import DARK, LIGHT, OVERLAY_SIDES_PX, hands_overlay
+from dualmod.inference.top_down import FoundHand
 from tests.dualmod.disc_predictor import PATTERN
 
 GREY = 90

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from dualmod.predictor import Predictor, right_probability
+from dualmod.inference.predictor import Predictor, right_probability
 
 
 def predictor(net) -> Predictor:

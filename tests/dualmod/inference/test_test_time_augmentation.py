@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dualmod.predictor import Predictor
-from dualmod.voting import VIEWS, VotingPredictor, vote
+from dualmod.inference.predictor import Predictor
+from dualmod.inference.test_time_augmentation import VIEWS, VotingPredictor, vote
 
 
 def test_a_vote_is_one_step_of_mean_shift_written_out() -> None:

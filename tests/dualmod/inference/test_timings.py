@@ -2,7 +2,7 @@
 
 import pytest
 
-from dualmod.part_timings import PartTimings
+from dualmod.inference.timings import PartTimings
 
 
 def test_parts_add_up_even_when_one_fails_and_new_ones_join() -> None:

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from dualmod.data.crop import joints_box
-from dualmod.hand_finder import HandFinder
-from dualmod.hand_tracker import LOCATE_EVERY, HandTracker, iou
-from dualmod.locator import HandBox
-from dualmod.one_euro import OneEuroConfig
-from dualmod.part_timings import PartTimings
+from dualmod.detection.detector import HandBox
+from dualmod.geometry.crop import joints_box
+from dualmod.inference.one_euro import OneEuroConfig
+from dualmod.inference.timings import PartTimings
+from dualmod.inference.top_down import HandFinder
+from dualmod.inference.tracker import LOCATE_EVERY, HandTracker, iou
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from dualmod.hand_finder import HandFinder
-from dualmod.one_euro import OneEuroConfig
-from dualmod.predict_video import VideoRun
-from dualmod.prediction_file import Origin
-from dualmod.window_locator import WindowLocator
+from dualmod.inference.detectors import WindowLocator
+from dualmod.inference.json_output import Origin
+from dualmod.inference.one_euro import OneEuroConfig
+from dualmod.inference.top_down import HandFinder
+from dualmod.inference.video_run import VideoRun
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 ORIGIN = Origin("net.safetensors", "0" * 64, "open", "windows")

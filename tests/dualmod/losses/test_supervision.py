@@ -10,7 +10,7 @@ from dualmod.data.batch import HandBatch
 from dualmod.losses.heatmap import heatmap_cross_entropy
 from dualmod.losses.pose import DEPTH_WEIGHT, pose_distance
 from dualmod.losses.supervision import SupervisionConfig, supervision_loss
-from dualmod.prediction import Prediction
+from dualmod.network.prediction import Prediction
 
 
 def smooth_l1(error: float, beta: float) -> float:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from dualmod.losses.pose_weights import pose_weights
+from dualmod.losses.pair_weights import pose_weights
 from dualmod.losses.weighted_nt_xent import weighted_nt_xent
 
 

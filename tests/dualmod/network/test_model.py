@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dualmod.checkpoint import load_network, read_notes, save_network
+from dualmod.checkpoints.checkpoint import load_network, read_notes, save_network
 from dualmod.network.decoder import read_out
 from dualmod.network.encoder import Encoder, EncoderConfig
 from dualmod.network.model import DualModalityNet, NetworkConfig, network_dict, network_from_dict

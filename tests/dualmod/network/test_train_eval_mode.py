@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from dualmod.network.modes import evaluating, start_training
+from dualmod.network.train_eval_mode import evaluating, start_training
 
 
 @pytest.fixture

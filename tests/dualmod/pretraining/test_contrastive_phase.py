@@ -7,9 +7,9 @@ import torch
 
 from dualmod.data.contrast_views import ContrastView
 from dualmod.losses.equivariance import undo_geometry
-from dualmod.losses.pose_weights import pose_weights
+from dualmod.losses.pair_weights import pose_weights
 from dualmod.losses.weighted_nt_xent import weighted_nt_xent
-from dualmod.methods.contrast_phase import ContrastPhaseConfig, contrast_objective
+from dualmod.pretraining.contrastive_phase import ContrastPhaseConfig, contrast_objective
 
 
 def view() -> ContrastView:

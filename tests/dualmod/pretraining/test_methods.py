@@ -7,17 +7,17 @@ import cv2
 import pytest
 
 from configs import __file__ as configs_file
-from distill.ablation_steps import AblateConfig
-from dualmod.checkpoint import save_network
+from distill.experiments.ablation_steps import AblateConfig
+from dualmod.checkpoints.checkpoint import save_network
 from dualmod.data.augment import AugmentConfig
 from dualmod.data.batch import HandBatch
 from dualmod.data.contrast_views import ContrastView
 from dualmod.data.synthetic import SyntheticHands
-from dualmod.methods.batches import step_batches
-from dualmod.methods.config import PretrainMethod
-from dualmod.methods.contrast_phase import ContrastPhaseConfig
 from dualmod.pretrain import PretrainConfig, main, pretrain
-from synth.config import compose_config
+from dualmod.pretraining.batches import step_batches
+from dualmod.pretraining.config import PretrainMethod
+from dualmod.pretraining.contrastive_phase import ContrastPhaseConfig
+from synth.common.config import compose_config
 
 METHODS = sorted(path.stem for path in (Path(configs_file).parent / "pretrain" / "method").glob("*.yaml"))
 SMALL = [

@@ -10,7 +10,7 @@ from dualmod.losses.alignment import feature_alignment
 from dualmod.losses.nt_xent import nt_xent
 from dualmod.losses.supervision import supervision_loss
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import MethodConfig, _predicted_depth, objective
+from dualmod.pretraining.objective import MethodConfig, _predicted_depth, objective
 
 SOURCE_ONLY = MethodConfig(depth_branch=False, fused_branch=False, contrast_weight=0.0)
 

@@ -8,11 +8,11 @@ import torch
 from torch.nn import functional
 
 from dualmod.data.batch import HandBatch
-from dualmod.data.pose_vectors import pose_vectors
+from dualmod.data.pose_similarity import pose_vectors
 from dualmod.losses.label_aware_contrast import label_aware_contrast
-from dualmod.methods.pose_classes import PoseClasses, PoseClassesConfig, fit_centres
 from dualmod.network.model import DualModalityNet
-from dualmod.objective import MethodConfig, Passes, objective
+from dualmod.pretraining.objective import MethodConfig, Passes, objective
+from dualmod.pretraining.pose_clusters import PoseClasses, PoseClassesConfig, fit_centres
 
 RGB_ALONE = MethodConfig(depth_branch=False, fused_branch=False, contrast_weight=0.0)
 

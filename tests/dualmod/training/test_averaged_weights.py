@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging as LightningsAveraging
 from torch import nn
 
-from dualmod.averaged_weights import WeightAveraging, average_into
+from dualmod.training.averaged_weights import WeightAveraging, average_into
 
 
 def test_averages_are_those_of_a_plain_loop():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dualmod.losses.nt_xent import nt_xent
-from dualmod.whole_batch import WholeBatch, micro_batch
+from dualmod.training.grad_cache import WholeBatch, micro_batch
 
 
 def contrast(layer: nn.Module, views: tuple[torch.Tensor, torch.Tensor], gather) -> torch.Tensor:

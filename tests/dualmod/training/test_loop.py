@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from dualmod.ranks import Ranks
-from dualmod.training import EngineConfig, run_training
-from dualmod.training_log import WaitTimer
-from dualmod.training_module import OptimizerConfig, TrainingModule
-from dualmod.whole_batch import WholeBatch
+from dualmod.training.callbacks import WaitTimer
+from dualmod.training.distributed import Ranks
+from dualmod.training.grad_cache import WholeBatch
+from dualmod.training.loop import EngineConfig, run_training
+from dualmod.training.module import OptimizerConfig, TrainingModule
 
 
 class Toy(TrainingModule):
@@ -214,7 +214,7 @@ def test_a_run_that_is_told_to_end_saves_the_step_that_it_is_in(tmp_path):
 
 def test_a_validation_is_no_time_of_the_training(monkeypatch):
     now = iter([1.0, 3.0, 6.0, 10.0, 10.0])
-    monkeypatch.setattr("dualmod.training_log.time.perf_counter", lambda: next(now))
+    monkeypatch.setattr("dualmod.training.callbacks.time.perf_counter", lambda: next(now))
     timer = WaitTimer()
     timer.step_ended()
     timer.start("train_dataloader_next")

@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dualmod.checkpoint import load_network, read_notes
-from dualmod.data.real import open_labelled
+from dualmod.checkpoints.checkpoint import load_network, read_notes
+from dualmod.data.image_sets import open_labelled
 from dualmod.evaluate import evaluate_network
-from dualmod.predictor import Predictor
+from dualmod.inference.predictor import Predictor
 from dualmod.pretrain import main, pretrain
-from dualmod.training import EngineConfig
-from dualmod.validation import MEASURED, ValidationConfig, code_commit
+from dualmod.training.loop import EngineConfig
+from dualmod.training.validation import MEASURED, ValidationConfig, code_commit
 from tests.dualmod.test_pretrain import NETWORK, config
 
 FROZEN = replace(NETWORK, rgb=replace(NETWORK.rgb, frozen_stages=2))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from distill.demo.hands import box_from_text, box_text, sure_hands
-from dualmod.checkpoint import choose_device
-from dualmod.locator import HandBox
+from dualmod.checkpoints.checkpoint import choose_device
+from dualmod.detection.detector import HandBox
+from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet
-from dualmod.predictor import Predictor
+from handbridge.demo.hand_boxes import box_from_text, box_text, sure_hands
 
 
 @pytest.mark.parametrize("text", ["10, 20, 110, 90", "110 90 10 20", "[10; 20; 110; 90]", "(110.0, 20) (10, 90)"])

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from distill.demo.hands import sure_hands
-from distill.demo.look import Networks
-from distill.demo.serve import make_server, quiet_gradio, take_port
-from dualmod.checkpoint import choose_device
+from dualmod.checkpoints.checkpoint import choose_device
+from dualmod.inference.detectors import WindowLocator
+from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet
-from dualmod.predictor import Predictor
-from dualmod.window_locator import WindowLocator
+from handbridge.demo.hand_boxes import sure_hands
+from handbridge.demo.inference import Networks
+from handbridge.demo.server import make_server, quiet_gradio, take_port
 from synth.dataset import SampleStore
 from tests.browser import chromium, new_page, sideways_px
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from distill.demo.look import Networks, joints_cm, look
-from dualmod.checkpoint import choose_device
-from dualmod.lift import TYPICAL_BONE_M, assumed_K
-from dualmod.locator import HandBox
+from dualmod.checkpoints.checkpoint import choose_device
+from dualmod.detection.detector import HandBox
+from dualmod.geometry.lifting import TYPICAL_BONE_M, assumed_K
+from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet, NetworkConfig
-from dualmod.predictor import Predictor
-from synth.conventions import REFERENCE_BONE, ROOT_JOINT
+from handbridge.demo.inference import Networks, joints_cm, look
 from synth.hand import HandAxes, load_hand
+from synth.hand.conventions import REFERENCE_BONE, ROOT_JOINT
 from synth.scene.view import R_CAM_PALM
 
 SURE = HandBox(np.array([20.0, 10.0, 80.0, 70.0]), 0.9, 0.5)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from distill.demo import stage
-from distill.demo.serve import quiet_gradio, take_port, until_stopped
-from distill.demo.stage import DemoConfig, load_networks, main
-from dualmod.checkpoint import save_network
+from dualmod.checkpoints.checkpoint import save_network
 from dualmod.network.model import DualModalityNet
 from dualmod.release import largest_shift
-from synth.optional import import_optional
+from handbridge.demo import stage
+from handbridge.demo.server import quiet_gradio, take_port, until_stopped
+from handbridge.demo.stage import DemoConfig, load_networks, main
+from synth.common.optional import import_optional
 
 
 @pytest.fixture

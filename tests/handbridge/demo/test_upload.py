@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from distill.demo.photo import MAX_SIDE_PX, Photo, read_photo
+from handbridge.demo.upload import MAX_SIDE_PX, Photo, read_photo
 
 RNG = np.random.default_rng(0)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distill.demo import pictures, skeleton3d, words
-from distill.demo.examples import SIDE_PX, rendered_examples
-from distill.demo.look import Looked
-from distill.demo.photo import Photo
-from dualmod.data.images import read_image
-from dualmod.locator import HandBox
-from dualmod.predictor import HandEstimates
-from synth.conventions import BONES
+from dualmod.data.image_collections import read_image
+from dualmod.detection.detector import HandBox
+from dualmod.inference.predictor import HandEstimates
+from handbridge.demo import messages, renderings, skeleton3d
+from handbridge.demo.examples import SIDE_PX, rendered_examples
+from handbridge.demo.inference import Looked
+from handbridge.demo.upload import Photo
+from synth.hand.conventions import BONES
 
 RNG = np.random.default_rng(0)
 
@@ -45,7 +45,7 @@ def looked() -> Looked:
 
 
 def test_the_skeleton_is_drawn_at_its_joints_and_nothing_far_from_the_hand_changes(looked: Looked) -> None:
-    drawn = pictures.overlay(looked, looked.after)
+    drawn = renderings.overlay(looked, looked.after)
     assert drawn.shape == (640, 1024, 3)
     for joint in looked.after.joints_px[0]:
         u, v = ((joint + 0.5) * 4 - 0.5).round().astype(int)
@@ -55,7 +55,7 @@ def test_the_skeleton_is_drawn_at_its_joints_and_nothing_far_from_the_hand_chang
 
 def test_the_hand_taken_is_written_on_the_picture(looked: Looked) -> None:
     as_left = replace(looked.after, mirrored=np.array([True]))
-    drawn = [pictures.overlay(looked, found) for found in (looked.after, as_left)]
+    drawn = [renderings.overlay(looked, found) for found in (looked.after, as_left)]
     differs = (drawn[0] != drawn[1]).any(-1)
     rows, columns = np.nonzero(differs)
     assert differs.any() and rows.max() <= 164 and columns.min() >= 236  # above the box's corner at 4 x (60, 40)
@@ -63,12 +63,12 @@ def test_the_hand_taken_is_written_on_the_picture(looked: Looked) -> None:
 
 def test_a_box_beyond_the_photo_does_not_fail(looked: Looked) -> None:
     beyond = replace(looked, hands=[HandBox(np.array([-1e9, -50.0, 1e9, 400.0]), 0.1, 0.5)])
-    assert pictures.overlay(beyond, beyond.after).shape == (640, 1024, 3)
+    assert renderings.overlay(beyond, beyond.after).shape == (640, 1024, 3)
 
 
 def test_depth_is_red_where_near_and_the_mask_darkens_what_is_no_hand(looked: Looked) -> None:
-    depth, mask = pictures.depth_picture(looked.after), pictures.mask_picture(looked.after)
-    side = pictures.MAP_SIDE_PX
+    depth, mask = renderings.depth_picture(looked.after), renderings.mask_picture(looked.after)
+    side = renderings.MAP_SIDE_PX
     assert depth[side // 2, side // 2, 0] > 2 * depth[side // 2, side // 2, 2]
     assert depth[5, 5, 0] < 80
     assert mask[side // 2, side // 2].tolist() == [200] * 3 and mask[5, 5].tolist() == [50] * 3
@@ -102,12 +102,12 @@ def test_the_figure_holds_all_joints_in_a_cube() -> None:
 
 
 def test_the_numbers_name_hand_probability_confidence_and_times(looked: Looked) -> None:
-    text = words.numbers(looked, {**looked.seconds, "draw": 0.02})
+    text = messages.numbers(looked, {**looked.seconds, "draw": 0.02})
     for said in ("Right hand", "90 %", ">0.20<", ">0.10<", ">80<", ">4.0<", ">134<", "512 x 320 px, seen at 256 x 160"):
         assert said in text
     assert "before" not in text
     both = replace(looked, before=estimates(looked.after.joints_px[0], right=0.001))
-    text = words.numbers(both, looked.seconds)
+    text = messages.numbers(both, looked.seconds)
     assert ">left<" in text and ">99 %<" in text and "before" in text
 
 
@@ -115,12 +115,12 @@ def test_several_hands_are_counted(looked: Looked) -> None:
     two = replace(looked, hands=looked.hands * 2, after=replace(
         looked.after, mirrored=np.array([False, True]), right_probability=np.array([0.9, 0.2])
     ))  # fmt: skip
-    text = words.numbers(two, looked.seconds)
+    text = messages.numbers(two, looked.seconds)
     assert "Right hand" in text and "Left hand" in text and "surest of 2 hands" in text
 
 
 def test_words_of_a_user_cannot_become_markup() -> None:
-    text = words.trouble("The box “<script>alert(1)</script>” is not four numbers")
+    text = messages.trouble("The box “<script>alert(1)</script>” is not four numbers")
     assert "<script>" not in text and "&lt;script&gt;" in text and 'role="alert"' in text
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synth.draw import FINGER_COLOURS, contact_sheet, draw_skeleton
+from synth.common.drawing import FINGER_COLOURS, contact_sheet, draw_skeleton
 
 
 def joints() -> np.ndarray:

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from synth.config import stage_main
+from synth.common.config import stage_main
+from synth.common.optional import MissingPartError, import_optional, install_extra, install_packages
 from synth.generate import GenerateConfig
-from synth.optional import MissingPartError, import_optional, install_extra, install_packages
 
 
 def test_what_is_there_is_imported():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from synth.evenly import evenly_spaced
+from synth.common.subsample import evenly_spaced
 
 
 @pytest.mark.parametrize(

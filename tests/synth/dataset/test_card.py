@@ -6,14 +6,14 @@ import shlex
 import numpy as np
 import pytest
 
-from synth.config import compose_config
+from synth.common.config import compose_config
+from synth.common.licences import terms_of_renders
 from synth.dataset import SampleStore, read_manifest
 from synth.dataset.card import CARD_FILE, CardConfig, card, card_text, command, main
-from synth.dataset.census import take_census
+from synth.dataset.card_counts import take_census
 from synth.dataset.manifest import new_manifest
 from synth.dataset.verify import verify
 from synth.generate import GenerateConfig, generate, kept_config
-from synth.licences import terms_of_renders
 from synth.scene.gesture_views import load_gesture_views
 from synth.scene.view import ViewOptions
 

@@ -90,7 +90,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_nothing(toy, tiny_data, tmp_pat
 def test_a_disk_that_will_be_full_is_seen_after_a_few_samples(tiny_data, tmp_path, monkeypatch):
     sizes = iter([10**12, 1000])
     usage = type("Usage", (), {"free": property(lambda _: next(sizes))})
-    monkeypatch.setattr("synth.files.shutil.disk_usage", lambda _: usage())
+    monkeypatch.setattr("synth.common.files.shutil.disk_usage", lambda _: usage())
     with pytest.raises(ValueError, match="GB left and needs"):
         export(ExportConfig(data=str(tiny_data), out=str(tmp_path / "x" / "o"), format="rhd"))
     assert list((tmp_path / "x").iterdir()) == []

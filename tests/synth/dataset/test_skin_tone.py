@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.color import lab2rgb
 
-from synth.dataset.tone import skin_angles_deg, tone_group, typology_angle_deg
+from synth.dataset.skin_tone import skin_angles_deg, tone_group, typology_angle_deg
 from synth.hand import skin_files
 
 

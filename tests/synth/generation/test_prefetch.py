@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from synth.ahead import MadeAhead
+from synth.generation.prefetch import MadeAhead
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def square(number: int) -> int:
@@ -119,8 +119,8 @@ def test_a_worker_that_dies_is_named_with_the_item_to_go_on_with():
 READER = """
 import os, signal, sys, time
 sys.path.insert(0, sys.argv[1])
-from synth.ahead import MadeAhead
-from tests.synth.test_ahead import process_id
+from synth.generation.prefetch import MadeAhead
+from tests.synth.generation.test_prefetch import process_id
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,8 +13,8 @@ import pytest
 from synth.dataset.manifest import MANIFEST_FILE
 from synth.dataset.verify import verify
 from synth.generate import GenerateConfig, generate, main, maker_settings
-from synth.ray_executor import library_versions, make_on_node, shard_result
-from synth.shard_task import ShardTask
+from synth.generation.ray_executor import library_versions, make_on_node, shard_result
+from synth.generation.shard_task import ShardTask
 
 SMALL = dict(num_samples=360, shard_size=30, image_size=48, seed=6)
 STORE_BYTES = 80 * 2**20
@@ -119,7 +119,7 @@ def refused(tmp_path, capsys, monkeypatch, address, message):
 
 
 def test_who_answers_without_being_a_cluster_is_refused(ray, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("synth.ray_executor.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("synth.generation.ray_executor.CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         assert main([f"out={tmp_path / 'd'}", "executor=ray", f"ray_address={address}"]) == 1
@@ -135,7 +135,7 @@ def task(tmp_path) -> ShardTask:
 def test_an_attempt_whose_answer_was_lost_is_not_repeated(task, monkeypatch):
     (task.path.parent / "config.yaml").touch()
     entry = make_on_node(task, library_versions("lbs"), "/no/such/folder")
-    monkeypatch.setattr("synth.ray_executor.make_shard", None)
+    monkeypatch.setattr("synth.generation.ray_executor.make_shard", None)
     assert make_on_node(task, library_versions("lbs"), "/no/such/folder") == entry
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from synth.dataset import HandSample, SampleStore
-from synth.dataset.stream import CHUNK, SampleSource, SampleStream
 from synth.generate import GenerateConfig, maker_settings
+from synth.generation.stream import CHUNK, SampleSource, SampleStream
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synth.scene.camera import Camera
+from synth.geometry.camera import Camera
 
 CAMERA = Camera(np.array([[300.0, 0, 60.0], [0, 310.0, 70.0], [0, 0, 1]]), 128, 128)
 

@@ -18,7 +18,7 @@ import pytest
 import scipy.sparse
 
 from synth.hand.hand_file import OPEN_HAND_FOLDER
-from synth.hand.mano_file import main
+from synth.hand.mano.import_mano import main
 
 
 def open_hand() -> dict[str, np.ndarray]:

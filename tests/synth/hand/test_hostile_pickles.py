@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from synth.hand.inert_pickle import STAND_INS, Record, read_inert
-from synth.hand.pickled_arrays import as_array
+from synth.hand.mano.arrays_from_pickle import as_array
+from synth.hand.mano.safe_pickle import STAND_INS, Record, read_inert
 from tests.synth.hand.mano_pickle import chumpy_classes, official_pickle, open_hand, refused
 
 

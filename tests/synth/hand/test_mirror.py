@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from synth.geometry.camera import Camera
 from synth.hand import HandModel, load_hand, mirror_arrays, mirror_image, mirror_K, mirror_points, mirror_pose
-from synth.scene.camera import Camera
 
 K = np.array([[300.0, 0.0, 100.0], [0.0, 310.0, 80.0], [0.0, 0.0, 1.0]])
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from synth.dataset import SampleStore
+from synth.dataset.statistics import sample_statistics
 from synth.generate import main
 from synth.hand import PoseMixture, PoseOptions, PoseSampler, load_hand, load_pose_file
-from synth.statistics import sample_statistics
 
 ARRAYS = load_hand("open")
 SMALL = ("num_samples=12", "shard_size=5", "image_size=48", "workers=1")

@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from synth.common.optional import MissingPartError
 from synth.hand import HandModel, load_hand
 from synth.hand.arrays import ManoArrays
 from synth.hand.skinning import LinearBlendSkinning, rodrigues
-from synth.optional import MissingPartError
 
 SCALES = {"zero": 0.0, "tiny": 1e-5, "usual": 0.4, "large": 2.0}
 """Spread of the axis-angle vectors, radians."""

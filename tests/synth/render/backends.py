@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from synth.optional import MissingPartError
+from synth.common.optional import MissingPartError
 from synth.render import RENDERERS, get_renderer
 
 NAMES = tuple(RENDERERS)

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
+from synth.geometry.camera import Camera
 from synth.hand import HandModel, PoseSampler, load_hand, sample_shape
 from synth.render import Lights, Material, MeshTopology, RenderScene
-from synth.scene.camera import Camera
-from synth.scene.company import OccluderOptions
+from synth.scene.arm.skin import load_skins
+from synth.scene.objects.interactions import OccluderOptions
 from synth.scene.scene import Scene, SceneOptions, SceneSampler
-from synth.scene.skin import load_skins
 
 ALONE = SceneOptions(occluder=OccluderOptions(held_share=0))
 """Scenes of one batch share their mesh."""

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
+from synth.geometry.camera import Camera
 from synth.render import Lights, MeshTopology
-from synth.scene.camera import Camera
 from tests.synth.render import backends, scenes
 
 NUM_SCENES = 50

@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from synth.geometry.camera import Camera
 from synth.render.kernels import geometry, zbuffer
 from synth.render.raster import RasterRenderer
-from synth.scene.camera import Camera
 from tests.synth.render import reference, scenes
 
 

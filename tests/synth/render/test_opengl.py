@@ -11,8 +11,8 @@ import weakref
 import numpy as np
 import pytest
 
+from synth.common.optional import MissingPartError
 from synth.generate import main
-from synth.optional import MissingPartError
 from synth.render import Lights, Material
 from synth.render.gl_context import GlContext
 from synth.render.opengl import OpenGLRenderer, gl_roughness, sky_light

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from synth.optional import MissingPartError
+from synth.common.optional import MissingPartError
 from synth.render import Lights, get_renderer
-from synth.render.scene_batch import SceneBatch, batch_scenes
-from synth.render.torch_raster import rasterise
-from synth.render.torch_surface import surface_samples
+from synth.render.torch_backend.interpolate import surface_samples
+from synth.render.torch_backend.rasterize import rasterise
+from synth.render.torch_backend.scene_batch import SceneBatch, batch_scenes
 from tests.synth.render import backends, scenes
 
 SIDE_LIGHT = Lights(np.full((9, 3), 0.02), np.tile([-0.6, 0.0, -0.8], (3, 1)), np.diag([0.5, 0.2, 0.1]))
@@ -134,7 +134,7 @@ def test_light_tint_and_vertices_get_gradients_from_one_loss():
 
 def test_our_fragments_equal_pytorch3ds():
     backends.make("pytorch3d")
-    from synth.render import pytorch3d_parts as parts
+    from synth.render import pytorch3d_convert as parts
 
     p3d = parts.load_pytorch3d()
     batch = batch_scenes([scenes.hand_scene(seed, 64) for seed in range(2)])

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from synth.hand import HandModel, PoseSampler, load_hand, sample_shape
-from synth.scene.clearance import HandSpheres
-from synth.scene.other_hand import PosedHand
+from synth.scene.objects.collision_proxies import HandSpheres
+from synth.scene.objects.second_hand import PosedHand
 
 
 @cache

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from synth.config import compose_config
+from synth.common.config import compose_config
 from synth.generate import GenerateConfig, main
 from synth.scene.gesture_views import load_gesture_views
 from synth.scene.view import ViewOptions, sample_view

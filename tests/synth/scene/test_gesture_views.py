@@ -9,14 +9,14 @@ import yaml
 from scipy.spatial.transform import Rotation
 from scipy.stats import chisquare
 
-from synth.config import compose_config
+from synth.common.config import compose_config
 from synth.dataset.manifest import GENERATOR_VERSION
 from synth.generate import GenerateConfig
 from synth.hand import HandAxes, HandModel, PoseSampler, load_hand, mirror_arrays, mirror_points, mirror_pose
 from synth.hand.gestures import GESTURES
+from synth.scene.arm.skin import load_skins
 from synth.scene.gesture_views import SHIPPED, SIDES, SPREAD_DEG, load_gesture_views
 from synth.scene.scene import SceneOptions, SceneSampler
-from synth.scene.skin import load_skins
 from synth.scene.view import DOWN_RAD, KINDS, R_CAM_PALM, ViewOptions, about, sample_view
 
 TABLE = yaml.safe_load(SHIPPED.read_text())

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from synth.conventions import PART_NAMES
 from synth.hand import HandModel, load_hand
+from synth.hand.conventions import PART_NAMES
 from synth.render import get_renderer
-from synth.scene.arms import ArmOptions
-from synth.scene.company import OccluderOptions
+from synth.scene.arm.sampling import ArmOptions
+from synth.scene.arm.skin import load_skins
+from synth.scene.objects.interactions import OccluderOptions
 from synth.scene.scene import SHARES, SceneOptions, SceneSampler
-from synth.scene.skin import load_skins
 from synth.scene.view import ViewOptions
 
 SIZE = 64

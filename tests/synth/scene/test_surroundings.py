@@ -4,19 +4,19 @@ import cv2
 import numpy as np
 import pytest
 
-from synth.conventions import PART_NAMES
+from synth.geometry.camera import Camera
 from synth.hand import skin_files
+from synth.hand.conventions import PART_NAMES
 from synth.render.renderer import RenderOutput
-from synth.scene.background import BackgroundOptions, Backgrounds, Setting
-from synth.scene.camera import Camera
-from synth.scene.environment import Surroundings
-from synth.scene.light import EXPOSURE, sample_light, sample_material
-from synth.scene.occluder import Occluder, put_in_front, sample_occluder
-from synth.scene.painted import PAINTERS, random_colour
-from synth.scene.panorama import prepare_panorama
-from synth.scene.people import paint_person
-from synth.scene.photos import Photos, check_photos, list_photos
-from synth.scene.skin import albedo_at, flat_skins, load_skins, sample_tint
+from synth.scene.arm.skin import albedo_at, flat_skins, load_skins, sample_tint
+from synth.scene.backgrounds.background import BackgroundOptions, Backgrounds, Setting
+from synth.scene.backgrounds.people import paint_person
+from synth.scene.backgrounds.photos import Photos, check_photos, list_photos
+from synth.scene.backgrounds.procedural import PAINTERS, random_colour
+from synth.scene.lighting.environment_map import Surroundings
+from synth.scene.lighting.light import EXPOSURE, sample_light, sample_material
+from synth.scene.lighting.panorama import prepare_panorama
+from synth.scene.objects.flat_occluder import Occluder, put_in_front, sample_occluder
 from synth.scene.view import about
 
 

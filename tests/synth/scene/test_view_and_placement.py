@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.hand import load_hand
-from synth.scene.photo_edge import beyond_photo, sample_photo_edge
+from synth.scene.backgrounds.out_of_frame import beyond_photo, sample_photo_edge
 from synth.scene.placement import PlacementOptions, sample_placement
 from synth.scene.view import R_CAM_PALM, View, ViewOptions, sample_view
 from synth.scene.visibility import JOINT_TOLERANCE_M, visible_joints

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from synth.dataset.maker import SampleMaker
 from synth.generate import GenerateConfig, maker_settings
+from synth.generation.sample_maker import SampleMaker
 from synth.sensor import RgbOptions
 from synth.sensor.defocus import (
     MAX_SIGMA_SHARE,

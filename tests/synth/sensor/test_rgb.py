@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synth.config import compose_config
+from synth.common.config import compose_config
 from synth.generate import GenerateConfig
 from synth.sensor import FAULTS, RgbOptions, sense_rgb
 from synth.sensor.noise import noise_window

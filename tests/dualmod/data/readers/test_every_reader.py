@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from dualmod.data.image_sets import LABEL_NOTES, open_labelled, open_target
 from dualmod.data.readers import load_reader, open_reader, reader_names
-from dualmod.data.real import LABEL_NOTES, open_labelled, open_target
-from synth.conventions import LEFT, RIGHT, UNKNOWN
+from synth.hand.conventions import LEFT, RIGHT, UNKNOWN
 from tests.dualmod.data.readers.written import WRITERS
 
 SPLITS = {"dexycb": {"test": "s0_val", "adapt": "s0_val"}}

@@ -11,8 +11,8 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
-from dualmod.network.fast_norm import FAST, use_fast_norm
-from dualmod.network.norm_kernel import input_gradient, normalise
+from dualmod.network.cpu.batch_norm import FAST, use_fast_norm
+from dualmod.network.cpu.batch_norm_kernel import input_gradient, normalise
 
 ACTS = [None, nn.Identity, nn.ReLU, nn.ReLU6, nn.Hardswish]
 SHAPES = [(3, 4, 6, 6), (2, 300, 3, 3), (5, 24, 7, 5), (1, 3, 2, 1), (4, 130, 31, 33)]

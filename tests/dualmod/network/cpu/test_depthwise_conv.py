@@ -13,9 +13,9 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dualmod.network import fast_depthwise
-from dualmod.network.depthwise_kernel import _add_places
-from dualmod.network.fast_depthwise import FAST, MOST_THREADS, FastDepthwise, use_fast_depthwise
+from dualmod.network.cpu import depthwise_conv
+from dualmod.network.cpu.depthwise_conv import FAST, MOST_THREADS, FastDepthwise, use_fast_depthwise
+from dualmod.network.cpu.depthwise_kernel import _add_places
 
 FAST_NODE = "_DepthwiseBackward"
 SIZES = [(3, 3), (4, 7), (6, 6), (13, 9), (1, 1), (2, 30)]
@@ -179,7 +179,7 @@ def test_torch_computes_what_the_loop_cannot_and_what_others_look_at(monkeypatch
 def test_inference_is_left_to_torch(mode, monkeypatch):
     _, fast = layers(nn.Conv2d, 8, kernel_size=5, padding=2)
     x = image(2, 8, 6, 6)
-    monkeypatch.setattr(fast_depthwise._Depthwise, "apply", None)
+    monkeypatch.setattr(depthwise_conv._Depthwise, "apply", None)
     with mode():
         fast(x)
 

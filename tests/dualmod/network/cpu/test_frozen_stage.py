@@ -8,13 +8,13 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dualmod.localizer.network import LocalizerNet, LocalizerNetConfig
-from dualmod.network import frozen_stage
+from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
 from dualmod.network.backbone import backbone_stages
+from dualmod.network.cpu import frozen_stage
+from dualmod.network.cpu.batch_norm import use_fast_norm
+from dualmod.network.cpu.frozen_stage import FrozenStage, freeze_stage
+from dualmod.network.cpu.same_padding import same_padding, symmetric_kernel
 from dualmod.network.encoder import Encoder, EncoderConfig
-from dualmod.network.fast_norm import use_fast_norm
-from dualmod.network.frozen_stage import FrozenStage, freeze_stage
-from dualmod.network.same_padding import same_padding, symmetric_kernel
 
 BACKBONES = {"tf_efficientnet_lite0": 9, "mobilenetv3_small_100": 3, "mobilenetv2_050": 9, "resnet18": 1}
 """Backbones, and the convolutions of their first two stages that are folded."""

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 from synth.hand import load_hand
 from synth.hand.build import main
 from synth.hand.build.comparison import differences
-from synth.scene.wrist_ring import find_wrist_ring
+from synth.scene.arm.wrist_boundary import find_wrist_ring
 from tests.synth.hand.build.made_up import open_hand
 
 HAS_ANNY = find_spec("anny") is not None

@@ -10,9 +10,9 @@ import pytest
 import scipy.sparse
 
 from synth.hand import HandModel, load_hand
-from synth.hand.inert_pickle import read_inert
-from synth.hand.mano_file import ImportManoConfig, import_mano, main
-from synth.hand.pickled_arrays import as_array
+from synth.hand.mano.arrays_from_pickle import as_array
+from synth.hand.mano.import_mano import ImportManoConfig, import_mano, main
+from synth.hand.mano.safe_pickle import read_inert
 from tests.synth.hand.mano_pickle import mirrored, official_pickle, open_hand, refused
 
 
@@ -105,8 +105,14 @@ def test_a_file_of_that_name_is_only_replaced_when_asked(tmp_path, arrays):
 
 def test_the_verb_runs_as_a_module_without_a_word_on_stderr(tmp_path, arrays):
     (tmp_path / "MANO_RIGHT.pkl").write_bytes(official_pickle(arrays))
-    command = [sys.executable, "-m", "synth.hand.mano_file", f"file={tmp_path}/MANO_RIGHT.pkl", f"out={tmp_path}/out"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    command = [
+        sys.executable,
+        "-m",
+        "synth.hand.mano.import_mano",
+        f"file={tmp_path}/MANO_RIGHT.pkl",
+        f"out={tmp_path}/out",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[4])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(f"use it with hand={tmp_path}/out/MANO_RIGHT.npz\n")
 
@@ -141,5 +147,5 @@ def test_a_pickle_cut_anywhere_is_refused(tmp_path, arrays, capsys):
 
 
 def test_a_large_file_is_refused_unread(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("synth.hand.mano_file.MAX_BYTES", 10)
+    monkeypatch.setattr("synth.hand.mano.import_mano.MAX_BYTES", 10)
     assert "has 11 bytes" in refused(tmp_path, b"x" * 11, capsys)

@@ -6,9 +6,9 @@ import pickletools
 import numpy as np
 import pytest
 
-from synth.hand.inert_pickle import read_inert
-from synth.hand.pickle_walk import MAX_NESTING, Limits, check_opcodes
-from synth.hand.pickled_arrays import as_array
+from synth.hand.mano.arrays_from_pickle import as_array
+from synth.hand.mano.opcode_scan import MAX_NESTING, Limits, check_opcodes
+from synth.hand.mano.safe_pickle import read_inert
 
 ROOMY = Limits(max_bytes=1_000_000_000, max_opcodes=10_000_000)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from synth.render.kernels import geometry, zbuffer
-from synth.render.torch_raster import rasterise
+from synth.render.torch_backend.rasterize import rasterise
 from tests.synth.render import reference, scenes
 
 PLAIN_K = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]])

@@ -8,10 +8,10 @@ import torch
 
 from synth.render import get_renderer
 from synth.render.raster import RasterRenderer
-from synth.render.scene_batch import batch_scenes
-from synth.render.torch_lighting import LightBatch, radiance
-from synth.render.torch_renderer import render_batch
-from synth.render.torch_surface import linear_of_srgb, srgb_of_linear, texture_colour, vertex_normals
+from synth.render.torch_backend.interpolate import linear_of_srgb, srgb_of_linear, texture_colour, vertex_normals
+from synth.render.torch_backend.lighting import LightBatch, radiance
+from synth.render.torch_backend.renderer import render_batch
+from synth.render.torch_backend.scene_batch import batch_scenes
 from tests.synth.render import reference, scenes
 
 

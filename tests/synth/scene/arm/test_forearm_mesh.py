@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from synth.conventions import HAND_PARTS
 from synth.hand import load_hand
-from synth.scene.arms import sample_arm
-from synth.scene.cut_wrist import CutWrist
-from synth.scene.forearm import FOREARM, SLEEVE, Arm, ArmMesh, turns_about
-from synth.scene.wrist_ring import boundary_loop, find_wrist_ring
+from synth.hand.conventions import HAND_PARTS
+from synth.scene.arm.forearm_mesh import FOREARM, SLEEVE, Arm, ArmMesh, turns_about
+from synth.scene.arm.sampling import sample_arm
+from synth.scene.arm.wrist_boundary import boundary_loop, find_wrist_ring
+from synth.scene.arm.wrist_cap import CutWrist
 
 STRAIGHT = Arm(np.zeros(3), np.zeros(3), 1.0, np.ones((1, 1)), np.ones((1, 1, 3)), None)
 

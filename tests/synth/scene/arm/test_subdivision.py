@@ -4,8 +4,8 @@ import trimesh
 
 from synth.hand import load_hand
 from synth.render.renderer import MeshTopology
-from synth.scene.forearm import ArmMesh
-from synth.scene.subdivision import Subdivision
+from synth.scene.arm.forearm_mesh import ArmMesh
+from synth.scene.arm.subdivision import Subdivision
 
 
 def topology_of(mesh: trimesh.Trimesh) -> MeshTopology:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from synth.scene.people import paint_person
+from synth.scene.backgrounds.people import paint_person
 
 GREY = 128
 

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 
 from synth.generate import main
-from synth.scene.background import BackgroundOptions, Backgrounds, Setting
-from synth.scene.camera import Camera
-from synth.scene.photos import Photos
-from synth.scene.plane import Plane, as_tile, draw_plane, sample_plane
+from synth.geometry.camera import Camera
+from synth.scene.backgrounds.background import BackgroundOptions, Backgrounds, Setting
+from synth.scene.backgrounds.photos import Photos
+from synth.scene.backgrounds.textured_plane import Plane, as_tile, draw_plane, sample_plane
 from synth.scene.view import about
 
 KEY = "scene.background.texture_dir"

@@ -1,6 +1,6 @@
 import numpy as np
 
-from synth.scene.equirectangular import pixel_directions, pixel_solid_angles, pixels_of
+from synth.scene.lighting.equirectangular import pixel_directions, pixel_solid_angles, pixels_of
 
 
 def test_the_solid_angles_cover_the_sphere():

@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 
 from synth.generate import main
-from synth.scene.camera import Camera
-from synth.scene.environment import EXPOSURE, light_from_panorama
-from synth.scene.equirectangular import pixel_directions, pixel_solid_angles
-from synth.scene.irradiance import irradiance_at
-from synth.scene.panorama import Panoramas, check_panoramas, list_panoramas, prepare_panorama, read_radiance
-from synth.scene.skin import LUMINANCE
+from synth.geometry.camera import Camera
+from synth.scene.arm.skin import LUMINANCE
+from synth.scene.lighting.environment_map import EXPOSURE, light_from_panorama
+from synth.scene.lighting.equirectangular import pixel_directions, pixel_solid_angles
+from synth.scene.lighting.panorama import Panoramas, check_panoramas, list_panoramas, prepare_panorama, read_radiance
+from synth.scene.lighting.spherical_harmonics import irradiance_at
 from synth.scene.view import about
 
 KEY = "scene.light.hdr_dir"

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from synth.scene.equirectangular import pixel_directions, pixel_solid_angles
-from synth.scene.irradiance import irradiance_at, polynomials, project_irradiance, turn_irradiance
-from synth.scene.lamps import split_lamps
+from synth.scene.lighting.equirectangular import pixel_directions, pixel_solid_angles
+from synth.scene.lighting.panorama_lights import split_lamps
+from synth.scene.lighting.spherical_harmonics import irradiance_at, polynomials, project_irradiance, turn_irradiance
 
 SIZE = (64, 128)
 DIRECTIONS, ANGLES = pixel_directions(*SIZE), pixel_solid_angles(*SIZE)

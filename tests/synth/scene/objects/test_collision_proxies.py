@@ -3,7 +3,7 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from synth.scene.clearance import CREEP_M, MAX_PLANES, Hull, Spheres, arm_spheres
+from synth.scene.objects.collision_proxies import CREEP_M, MAX_PLANES, Hull, Spheres, arm_spheres
 from tests.synth.scene.hands import gesture, open_hand
 
 CUBE = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T * 0.05

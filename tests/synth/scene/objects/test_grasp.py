@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from synth.scene.clearance import Spheres
-from synth.scene.grasp import MAX_DEPTH_M, TOUCH_M, HeldHand, bent_fingers, hold
-from synth.scene.procedural import KINDS, ProceduralThings, dressed
+from synth.scene.objects.collision_proxies import Spheres
+from synth.scene.objects.grasp import MAX_DEPTH_M, TOUCH_M, HeldHand, bent_fingers, hold
+from synth.scene.objects.primitives import KINDS, ProceduralThings, dressed
 from tests.synth.scene.hands import gesture, random_hand
 
 SLACK_M = 1e-6

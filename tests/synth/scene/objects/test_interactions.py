@@ -3,16 +3,16 @@ import pytest
 import torch
 import trimesh
 
-from synth.conventions import PART_NAMES
+from synth.hand.conventions import PART_NAMES
 from synth.render import get_renderer
 from synth.render.renderer import RenderOutput
-from synth.scene.clearance import Spheres
-from synth.scene.company import OccluderOptions
-from synth.scene.joined import Joiner
-from synth.scene.mesh_files import Meshes
-from synth.scene.occluder import Occluder, put_in_front
+from synth.scene.arm.skin import load_skins
+from synth.scene.objects.collision_proxies import Spheres
+from synth.scene.objects.flat_occluder import Occluder, put_in_front
+from synth.scene.objects.interactions import OccluderOptions
+from synth.scene.objects.mesh_library import Meshes
+from synth.scene.objects.mesh_merge import Joiner
 from synth.scene.scene import SceneOptions, SceneSampler
-from synth.scene.skin import load_skins
 from synth.scene.visibility import visible_joints
 from tests.synth.scene.hands import open_hand
 

@@ -3,8 +3,8 @@ import pytest
 import trimesh
 from PIL import Image
 
-from synth.scene.mesh_files import MAX_FACES, TAKEN_AS_M, Meshes, check_meshes, list_meshes, read_mesh
-from synth.scene.thing import face_normals
+from synth.scene.objects.mesh_library import MAX_FACES, TAKEN_AS_M, Meshes, check_meshes, list_meshes, read_mesh
+from synth.scene.objects.object_mesh import face_normals
 
 BOX_M = (0.2, 0.1, 0.05)
 
