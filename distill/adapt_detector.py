@@ -1,4 +1,4 @@
-"""Self-training of the localizer on unlabelled photos: an averaged teacher finds hands, the student learns to find them
+"""Self-training of the detector on unlabelled photos: an averaged teacher finds hands, the student learns to find them
 in harder views, and composed scenes stay in every step. No label of a photo is read.
 """
 
@@ -17,12 +17,12 @@ from distill.detection.views import PhotoViewBatches, PhotoViews, PhotoViewsConf
 from distill.targets.photos import BALANCES, PHOTO, open_photos
 from dualmod.checkpoints.checkpoint import choose_device
 from dualmod.detection.batches import SceneBatch, SceneBatches, held_out_scenes, make_composer
-from dualmod.detection.checkpoint import load_localizer, localizer_notes, round_as_stored, save_localizer
+from dualmod.detection.checkpoint import detector_notes, load_detector, round_as_stored, save_detector
 from dualmod.detection.cutouts import Cutouts
 from dualmod.detection.decode import DecodeConfig
-from dualmod.detection.loss import LocalizerLossConfig, localizer_losses
+from dualmod.detection.loss import DetectorLossConfig, detector_losses
 from dualmod.detection.metrics import scene_scores
-from dualmod.detection.network import LocalizerNet
+from dualmod.detection.network import DetectorNet
 from dualmod.detection.scene_config import SceneConfig
 from dualmod.detection.targets import centre_targets
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
@@ -36,10 +36,10 @@ from synth.common.licences import terms_of_folders
 
 
 @dataclass
-class AdaptLocalizerConfig:
-    """Adapt a localizer to unlabelled photographs."""
+class AdaptDetectorConfig:
+    """Adapt a detector to unlabelled photographs."""
 
-    localizer: str = required("model.safetensors of pretrain-localizer")
+    detector: str = required("model.safetensors of pretrain-detector")
     source: str = required("folder of the synthetic dataset that stays in the training")
     target: str = required("folder of photos, or several of them or names of real sets with commas")
     out: str = required("folder for the checkpoint and the logs")
@@ -53,7 +53,7 @@ class AdaptLocalizerConfig:
     target_weight: float = option(1.0, "weight of the losses on photos")
     holdout: float = option(0.04, "share of the dataset that is kept out for testing")
     held_out_scenes: int = option(200, "scenes of held-out hands to measure on")
-    frozen_statistics: bool = option(True, "keep the normalisation statistics of the start localizer")
+    frozen_statistics: bool = option(True, "keep the normalisation statistics of the start detector")
     save_every: int = option(50, "steps between checkpoints to resume from")
     loader_workers: int = option(1, "processes that read and compose")
     device: str = option("auto", "auto, cpu or cuda")
@@ -62,7 +62,7 @@ class AdaptLocalizerConfig:
     views: PhotoViewsConfig = option(PhotoViewsConfig(), "views of the photos")
     teacher: HandTeacherConfig = option(HandTeacherConfig(), "the teacher and what of it counts")
     scene: SceneConfig = option(SceneConfig(), "the scenes")
-    loss: LocalizerLossConfig = option(LocalizerLossConfig(), "weights of the losses, on scenes and photos alike")
+    loss: DetectorLossConfig = option(DetectorLossConfig(), "weights of the losses, on scenes and photos alike")
     decode: DecodeConfig = option(DecodeConfig(), "what counts as a hand in the held-out scenes")
     optimizer: OptimizerConfig = option(OptimizerConfig(learning_rate=3e-4, warmup_steps=20), "the optimizer")
 
@@ -76,12 +76,12 @@ class AdaptLocalizerConfig:
         check(known, "target_balance", self.target_balance, f"one of {', '.join(BALANCES)}")
 
 
-class AdaptLocalizerModule(TrainingModule):
+class AdaptDetectorModule(TrainingModule):
     """The losses on scenes, and those on photos with the teacher's finds as labels."""
 
-    net: LocalizerNet
+    net: DetectorNet
 
-    def __init__(self, net: LocalizerNet, config: AdaptLocalizerConfig):
+    def __init__(self, net: DetectorNet, config: AdaptDetectorConfig):
         batch_size = config.source_batch_size + config.target_batch_size
         super().__init__(config.optimizer.for_batch(batch_size), config.max_steps)
         self.net, self.config, self.frozen_statistics = net, config, config.frozen_statistics
@@ -93,7 +93,7 @@ class AdaptLocalizerModule(TrainingModule):
         hands, noted = self.teacher.labels(views)
         maps = self.net(views.strong)
         height, width = maps.heat.shape[-2:]
-        on_photos = localizer_losses(maps, centre_targets(hands, (height, width)), self.config.loss)
+        on_photos = detector_losses(maps, centre_targets(hands, (height, width)), self.config.loss)
         terms |= {f"photo_{name}": self.config.target_weight * term for name, term in on_photos.items()}
         return terms | noted
 
@@ -101,26 +101,26 @@ class AdaptLocalizerModule(TrainingModule):
         self.teacher.follow(self.net)
 
 
-def adapt_localizer(config: AdaptLocalizerConfig) -> Path:
+def adapt_detector(config: AdaptDetectorConfig) -> Path:
     """Adapt, and leave ``model.safetensors``, ``metrics.json``, ``metrics.jsonl`` and ``last.ckpt`` in ``out``.
 
     No label of the target is read: what opens it knows the names of the images alone.
 
     Returns:
-        The localizer's path.
+        The detector's path.
 
     Raises:
-        FileNotFoundError: when the localizer, the dataset or the photos are missing.
+        FileNotFoundError: when the detector, the dataset or the photos are missing.
         ValueError: when one of them cannot be used, or ``out`` holds another run.
         CollapseError: when the teacher finds far more or far fewer hands than at first.
     """
-    require_one_process("adapt-localizer")
-    require_file(config.localizer, "localizer")
+    require_one_process("adapt-detector")
+    require_file(config.detector, "detector")
     cutouts = Cutouts(require_folder(config.source, "source"), config.holdout)
     device = choose_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
-    net = load_localizer(config.localizer)
+    net = load_detector(config.detector)
     photos = open_photos(config.target, config.target_root)
     side_px = net.config.image_size
     composer = make_composer(config.scene, side_px, config.background_dir)
@@ -135,28 +135,28 @@ def adapt_localizer(config: AdaptLocalizerConfig) -> Path:
         batch_size=config.target_batch_size, seed=config.seed, balance=config.target_balance,
     )  # fmt: skip
     report = run_training(
-        AdaptLocalizerModule(net, config),
+        AdaptDetectorModule(net, config),
         _batches(scenes, views),
         out,
         device=device,
         seed=config.seed,
         save_every=config.save_every,
         loader_workers=config.loader_workers,
-        description="adapt-localizer",
+        description="adapt-detector",
     )
     metrics = {"seconds": round(time.perf_counter() - started, 1), "steps": config.max_steps, "photos": len(photos)}
     held_out = held_out_scenes(cutouts, composer, config.held_out_scenes)
     metrics |= asdict(report) | scene_scores(round_as_stored(net).to(device), held_out, config.decode)
     with written_atomically(out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2))
-    notes = {"stage": "adapt-localizer", "target": config.target, "start": localizer_notes(config.localizer)}
+    notes = {"stage": "adapt-detector", "target": config.target, "start": detector_notes(config.detector)}
     folders = {"background_dir": config.background_dir, "target": config.target}
     terms = [
         *cutouts.notes["licence_notes"],
         *(terms_of_folders(key, value) for key, value in folders.items() if value),
     ]
     notes |= {"seed": config.seed, **cutouts.notes, "licence_notes": terms, **metrics}
-    save_localizer(model_file, net, notes)
+    save_detector(model_file, net, notes)
     return model_file
 
 
@@ -164,7 +164,7 @@ def _batches(scenes: SceneBatches, views: PhotoViewBatches) -> Callable[[int], t
     return lambda step: (scenes(step), views(step))
 
 
-main = stage_main("adapt-localizer", AdaptLocalizerConfig, adapt_localizer)
+main = stage_main("adapt-detector", AdaptDetectorConfig, adapt_detector)
 
 if __name__ == "__main__":
     raise SystemExit(main())

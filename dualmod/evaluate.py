@@ -22,7 +22,7 @@ from dualmod.evaluation.freihand_metrics import joint_scores, rounded
 from dualmod.evaluation.metrics import MISSED_PX, DatasetMetrics, scores_2d, scores_3d
 from dualmod.evaluation.saved_predictions import read_predictions, score_predictions
 from dualmod.geometry.lifting import TYPICAL_BONE_M, assumed_K, lift
-from dualmod.inference.detectors import open_locator
+from dualmod.inference.detectors import open_detector
 from dualmod.inference.pose_overlays import overlay_sheet
 from dualmod.inference.predictor import CROP_MARGIN, HandEstimates, Predictor, check_crop_margin
 from dualmod.inference.test_time_augmentation import VIEWS, with_views
@@ -42,9 +42,7 @@ class EvaluateConfig:
     dataset: str = required("name of a set in root or READER:PATH of a public dataset, or several with commas")
     out: str = required("folder for predictions.npz, metrics.json and overlays.jpg")
     predictions: str = option("", "in place of a checkpoint: predictions.npz that another run or program left")
-    localizer: str = option(
-        "", "whole photos: who finds the hand, a localizer's file, released or windows; empty: boxes"
-    )
+    detector: str = option("", "whole photos: who finds the hand, a detector's file, released or windows; empty: boxes")
     root: str = option("", "folder of the real image sets that are named without a path")
     split: str = option("test", "split of the set; it must have labels")
     max_images: int = option(0, "evenly spaced images of each set at most; 0 for all")
@@ -60,7 +58,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if bool(self.checkpoint) == bool(self.predictions):
             raise ValueError("give checkpoint=FILE, or predictions=FILE in its place, and not both")
-        check(not (self.predictions and self.localizer), "localizer", self.localizer, "empty with predictions")
+        check(not (self.predictions and self.detector), "detector", self.detector, "empty with predictions")
         check_crop_margin(self.crop_margin)
         check(self.handedness in HANDEDNESS_CHOICES, "handedness", self.handedness, f"one of {HANDEDNESS_CHOICES}")
         check(1 <= self.views <= len(VIEWS), "views", self.views, f"1 to {len(VIEWS)}")
@@ -111,9 +109,9 @@ def evaluate(config: EvaluateConfig) -> dict[str, DatasetMetrics]:
         predictor.batch_size = config.batch_size
         looker = with_views(predictor, config.views)
         predicts: PredictsHands = looker
-        if config.localizer:
-            locator, _ = open_locator(predictor, box_px=None, localizer=config.localizer, device=config.device)
-            predicts = WholePhotoPredictor(looker, locator)
+        if config.detector:
+            detector, _ = open_detector(predictor, box_px=None, detector=config.detector, device=config.device)
+            predicts = WholePhotoPredictor(looker, detector)
         return evaluate_with([predicts] * len(sets), sets, config)
     saved = read_predictions(config.predictions, sets)
     out = _open(config)

@@ -1,4 +1,4 @@
-"""Measure a localizer on labelled real photographs, given whole: recall of the labelled hand, IoU, time for a photo.
+"""Measure a detector on labelled real photographs, given whole: recall of the labelled hand, IoU, time for a photo.
 
 A photo may show more hands than the labelled one, so what else is found is counted and not called wrong.
 """
@@ -14,7 +14,7 @@ import simplejpeg
 import torch
 
 from dualmod.data.image_sets import LabelledImages, open_labelled
-from dualmod.detection.centernet_detector import Localizer
+from dualmod.detection.centernet_detector import CenterNetDetector
 from dualmod.detection.decode import DecodeConfig
 from dualmod.detection.detector import HandBox
 from dualmod.detection.metrics import FOUND_IOU, photo_finds
@@ -26,10 +26,10 @@ from synth.hand.conventions import RIGHT, UNKNOWN
 
 
 @dataclass
-class EvaluateLocalizerConfig:
-    """Measure a localizer on whole labelled photographs."""
+class EvaluateDetectorConfig:
+    """Measure a detector on whole labelled photographs."""
 
-    localizer: str = required("model.safetensors of pretrain-localizer or adapt-localizer")
+    detector: str = required("model.safetensors of pretrain-detector or adapt-detector")
     dataset: str = required("name of a set in root or READER:PATH of a public dataset, or several with commas")
     out: str = required("folder for metrics.json and overlays.jpg")
     root: str = option("", "folder of the real image sets that are named without a path")
@@ -47,25 +47,25 @@ class EvaluateLocalizerConfig:
         check(self.bootstrap >= 0, "bootstrap", self.bootstrap, "0 or more")
 
 
-def evaluate_localizer(config: EvaluateLocalizerConfig) -> Path:
+def evaluate_detector(config: EvaluateDetectorConfig) -> Path:
     """Find the hands of each set, and leave ``metrics.json`` and ``overlays.jpg`` in ``out``.
 
     Returns:
         The folder ``out``.
 
     Raises:
-        FileNotFoundError: when the localizer or a set is missing.
-        ValueError: when the file holds no localizer, or a set has no labelled image in the split.
+        FileNotFoundError: when the detector or a set is missing.
+        ValueError: when the file holds no detector, or a set has no labelled image in the split.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    localizer = Localizer.load(require_file(config.localizer, "localizer"), config.device, config=config.decode)
+    detector = CenterNetDetector.load(require_file(config.detector, "detector"), config.device, config=config.decode)
     sets = [open_labelled(config.root, name.strip(), config.split) for name in config.dataset.split(",")]
     sets = [labelled.thinned(config.max_images or len(labelled)) for labelled in sets]
     out = open_run_folder(config.out, config, overwrite=config.overwrite, free_keys=("device", "threads"))
     metrics, rows = {}, []
     for labelled in sets:
-        found, ms = _timed_finds(localizer, labelled)
+        found, ms = _timed_finds(detector, labelled)
         metrics[labelled.name] = measured(labelled, found, config.bootstrap, config.seed) | {"ms_per_photo": ms}
         rows.append((labelled, found))
     with written_atomically(out / "overlays.jpg") as partial:
@@ -102,18 +102,18 @@ def measured(labelled: LabelledImages, found: list[list[HandBox]], bootstrap: in
     }
 
 
-def _timed_finds(localizer: Localizer, labelled: LabelledImages) -> tuple[list[list[HandBox]], float]:
+def _timed_finds(detector: CenterNetDetector, labelled: LabelledImages) -> tuple[list[list[HandBox]], float]:
     """The finds of each photo, and the median time for one in milliseconds; reading the file is not counted."""
     found: list[list[HandBox]] = []
     seconds: list[float] = []
     for image in labelled.images:
         started = time.perf_counter()
-        found += localizer.find([image])
+        found += detector.find([image])
         seconds.append(time.perf_counter() - started)
     return found, round(1000 * float(np.median(seconds)), 2)
 
 
-main = stage_main("evaluate-localizer", EvaluateLocalizerConfig, evaluate_localizer)
+main = stage_main("evaluate-detector", EvaluateDetectorConfig, evaluate_detector)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -13,7 +13,7 @@ import torch
 
 from dualmod.checkpoints.released import RELEASED, pose_file
 from dualmod.data.video import VIDEO_SUFFIXES
-from dualmod.inference.detectors import WINDOWS, open_locator
+from dualmod.inference.detectors import WINDOWS, open_detector
 from dualmod.inference.image_io import CHARACTERS_OF_A_GLOB, photo_files
 from dualmod.inference.image_run import DepthSource, PhotoRun
 from dualmod.inference.json_output import Origin, write_json
@@ -44,12 +44,12 @@ class PredictConfig:
     )
     checkpoint: str = option(RELEASED, "model.safetensors of pretrain or adapt; released: the one that comes along")
     box: str = option("", "x0,y0,x1,y1: the hand's box in pixels of the upright image; empty to find it")
-    localizer: str = option(RELEASED, "file of a trained localizer; released; or windows: the pose network searches")
+    detector: str = option(RELEASED, "file of a trained detector; released; or windows: the pose network searches")
     depth: str = option("", "depth map of the photo, or a folder with one for each photo's name; needs K")
     K: str = option("", "fx,fy,cx,cy in pixels of the upright image; empty when not known")
     depth_scale: float = option(0.001, "metres for one step of a 16-bit depth PNG; .npy is in metres")
     bone_mm: float = option(0.0, "measured length from wrist to middle knuckle in mm; 0 when not known")
-    hands: int = option(1, "hands in one image at most; more than 1 needs localizer")
+    hands: int = option(1, "hands in one image at most; more than 1 needs detector")
     handedness: str = option(PREDICTED, "predicted, or what every hand is: left, right")
     min_confidence: float = option(0.0, "leave out hands whose joints have a lower mean confidence")
     views: int = option(
@@ -71,9 +71,9 @@ class PredictConfig:
         check(0 <= self.min_confidence < 1, "min_confidence", self.min_confidence, "from 0 to below 1")
         check_crop_margin(self.crop_margin)
         check(self.hands == 1 or not self.box, "hands", self.hands, "1 with box=, which is one hand's")
-        check(self.hands == 1 or self.localizer != WINDOWS, "hands", self.hands, "1 with localizer=windows")
-        no_file = self.localizer in (RELEASED, WINDOWS)
-        check(not self.box or no_file, "box", self.box, "left out, or localizer: the box replaces it")
+        check(self.hands == 1 or self.detector != WINDOWS, "hands", self.hands, "1 with detector=windows")
+        no_file = self.detector in (RELEASED, WINDOWS)
+        check(not self.box or no_file, "box", self.box, "left out, or detector: the box replaces it")
         check(bool(self.K) or not self.depth, "depth", self.depth, "given together with K=fx,fy,cx,cy")
         box_of(self.box)
         K_of(self.K)
@@ -85,7 +85,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     Photos that cannot be used are left out and named. Repeating the command predicts anew.
 
     Raises:
-        FileNotFoundError: when the checkpoint, the input, the localizer or the depth is missing.
+        FileNotFoundError: when the checkpoint, the input, the detector or the depth is missing.
         ValueError: when nothing can be read, an option does not fit the input, or ``out`` is another run's.
     """
     config = replace(config, out=config.out or str(Path(DEFAULT_OUT) / name_of(config.input)))
@@ -99,7 +99,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     checkpoint = pose_file(config.checkpoint)
     views = config.views or (1 if video else PHOTO_VIEWS)
     finder = _finder(config, checkpoint, views)
-    origin = Origin.of(checkpoint, finder.locator_name)
+    origin = Origin.of(checkpoint, finder.detector_name)
     if video:
         run = VideoRun(video, finder, origin, config.one_euro if config.smooth else None)
         _open(config, out)
@@ -114,7 +114,7 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         run.skipped += no_photos
     summary = {
         "input": config.input,
-        "locator": finder.locator_name,
+        "detector": finder.detector_name,
         "checkpoint": origin.to_json(),
         "device": str(finder.predictor.device),
         "views": views,
@@ -191,17 +191,17 @@ def _video_of(config: PredictConfig) -> Path | None:
 
 def _finder(config: PredictConfig, checkpoint: Path, views: int) -> HandFinder:
     predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin or None)
-    locator, name = open_locator(
+    detector, name = open_detector(
         predictor,
         box_px=box_of(config.box),
-        localizer=config.localizer,
+        detector=config.detector,
         device=config.device,
         most_hands=config.hands,
     )
     return HandFinder(
         predictor=with_views(predictor, views),
-        locator=locator,
-        locator_name=name,
+        detector=detector,
+        detector_name=name,
         camera=Camera(K_of(config.K), config.bone_mm / 1000 or None),
         handedness=config.handedness,
         most_hands=config.hands,

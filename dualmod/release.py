@@ -1,4 +1,4 @@
-"""``handbridge release``: pose networks and a localizer made ready to be passed on, convolutions in 16 bits.
+"""``handbridge release``: pose networks and a detector made ready to be passed on, convolutions in 16 bits.
 
 The networks that come with the package (``dualmod.checkpoints.released``) were made so.
 """
@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from dualmod.checkpoints.checkpoint import load_network, read_notes, save_network
-from dualmod.checkpoints.released import LOCALIZER_FILE, POSE_FILE, START_FILE, localizer_file, pose_file
-from dualmod.detection.checkpoint import load_localizer, localizer_notes, save_localizer
+from dualmod.checkpoints.released import DETECTOR_FILE, POSE_FILE, START_FILE, detector_file, pose_file
+from dualmod.detection.checkpoint import detector_notes, load_detector, save_detector
 from dualmod.network.model import DualModalityNet
 from synth.common.config import check, option, required, stage_main
 
@@ -25,12 +25,12 @@ LARGEST_SHIFT = 0.005
 
 @dataclass
 class ReleaseConfig:
-    """Make pose networks and a localizer ready to be passed on, with convolutions in 16 bits."""
+    """Make pose networks and a detector ready to be passed on, with convolutions in 16 bits."""
 
     checkpoint: str = required(
         "model.safetensors of pretrain or adapt; several from one start, with commas: the mean of their weights"
     )
-    localizer: str = required("model.safetensors of pretrain-localizer or adapt-localizer")
+    detector: str = required("model.safetensors of pretrain-detector or adapt-detector")
     start: str = option("", "model.safetensors that checkpoint was adapted from, to be passed on too; empty: none")
     licence: str = option("", "a condition to add to the licence notes of every file")
     out: str = required("folder for the files; dualmod/checkpoints/released is where predict looks")
@@ -38,9 +38,9 @@ class ReleaseConfig:
 
 
 def release(config: ReleaseConfig) -> list[Path]:
-    """Write the files and return their paths: pose, localizer, and the start where it is given.
+    """Write the files and return their paths: pose, detector, and the start where it is given.
 
-    Pose and localizer, which are all that ``predict`` needs, are smaller than 20 MB together.
+    Pose and detector, which are all that ``predict`` needs, are smaller than 20 MB together.
 
     Raises:
         FileNotFoundError: when a network is missing.
@@ -50,10 +50,10 @@ def release(config: ReleaseConfig) -> list[Path]:
     poses = {POSE_FILE.name: mean_network([pose_file(part.strip()) for part in config.checkpoint.split(",")])}
     if config.start:
         poses[START_FILE.name] = mean_network([pose_file(config.start, "start")])
-    localizer = localizer_file(config.localizer)
-    finder = load_localizer(localizer)
+    detector = detector_file(config.detector)
+    finder = load_detector(detector)
     out = Path(config.out).expanduser()
-    files = [out / name for name in (POSE_FILE.name, LOCALIZER_FILE.name, *list(poses)[1:])]
+    files = [out / name for name in (POSE_FILE.name, DETECTOR_FILE.name, *list(poses)[1:])]
     for file in files:
         check(config.overwrite or not file.exists(), "out", out, f"without {file.name}, or overwrite=true")
     out.mkdir(parents=True, exist_ok=True)
@@ -62,11 +62,9 @@ def release(config: ReleaseConfig) -> list[Path]:
         shift = 0.0
         for name, (net, notes) in poses.items():
             shift = max(shift, _save_halved(Path(folder) / name, net, with_licence(notes, config.licence)))
-        save_localizer(
-            Path(folder) / LOCALIZER_FILE.name, finder, with_licence(localizer_notes(localizer), config.licence)
-        )
+        save_detector(Path(folder) / DETECTOR_FILE.name, finder, with_licence(detector_notes(detector), config.licence))
         size_mb = sum(file.stat().st_size for file in made[:2]) / 1e6
-        legal = f"smaller; with the localizer it makes {size_mb:.1f} of {LARGEST_MB:g} MB"
+        legal = f"smaller; with the detector it makes {size_mb:.1f} of {LARGEST_MB:g} MB"
         check(size_mb <= LARGEST_MB, "checkpoint", config.checkpoint, legal)
         for file, place in zip(made, files, strict=True):
             file.replace(place)

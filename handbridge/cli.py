@@ -17,17 +17,17 @@ VERBS = {
     "build-hand": ("synth.hand.build", "rebuild the open hand from its sources"),
     "import-mano": ("synth.hand.mano.import_mano", "turn an official MANO pickle into plain arrays"),
     "pretrain": ("dualmod.pretrain", "train on a dataset"),
-    "pretrain-localizer": ("dualmod.pretrain_detector", "train the network that finds hands in whole photos"),
+    "pretrain-detector": ("dualmod.pretrain_detector", "train the network that finds hands in whole photos"),
     "evaluate": ("dualmod.evaluate", "measure a checkpoint on labelled photographs"),
-    "evaluate-localizer": ("dualmod.evaluate_detector", "measure a localizer on whole labelled photographs"),
+    "evaluate-detector": ("dualmod.evaluate_detector", "measure a detector on whole labelled photographs"),
     "adapt": ("distill.adapt", "adapt a checkpoint to unlabelled photographs"),
     "upper-bound": ("distill.upper_bound", "train on labelled photographs: what adaptation could at most reach"),
     "label-precision": ("distill.label_precision", "how right pseudo-labels are on labelled photos, step by step"),
     "coverage": ("distill.coverage", "show which photographs have poses that the renders hardly contain"),
-    "adapt-localizer": ("distill.adapt_detector", "adapt a localizer to unlabelled photographs"),
+    "adapt-detector": ("distill.adapt_detector", "adapt a detector to unlabelled photographs"),
     "predict": ("dualmod.predict", "find hands in photos or a video: joints as JSON, and overlays"),
     "export-model": ("dualmod.export", "write a checkpoint as an ONNX file"),
-    "release": ("dualmod.release", "make a pose network and a localizer ready to be passed on"),
+    "release": ("dualmod.release", "make a pose network and a detector ready to be passed on"),
     "transfer": ("distill.transfer", "compare evaluated stages in one HTML report"),
     "pipeline": ("distill.pipeline", "all stages in order, each skipped when it is done"),
     "ablate": ("distill.ablate", "variants x seeds, resumable, one table with spread and compute"),
@@ -35,6 +35,12 @@ VERBS = {
     "doctor": ("handbridge.doctor", "say what is missing on this machine and the line that mends it"),
 }
 """Verb -> module (imported when it is called, so that help is quick) and what it does."""
+FORMER_VERBS = {
+    "pretrain-localizer": "pretrain-detector",
+    "adapt-localizer": "adapt-detector",
+    "evaluate-localizer": "evaluate-detector",
+}
+"""Names of older releases, which still work."""
 USAGE_ERROR = 1
 
 
@@ -48,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"handbridge {installed_version()}\n")
         return 0
     verb, *options = arguments
+    verb = FORMER_VERBS.get(verb, verb)
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         meant = f"did you mean {near[0]}? " if near else ""

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from distill.targets.discovery import AUTO, find_real_root, real_sets
-from dualmod.checkpoints.released import LOCALIZER_FILE, POSE_FILES
+from dualmod.checkpoints.released import DETECTOR_FILE, POSE_FILES
 from synth.common.config import check, option, stage_main
 from synth.hand import load_hand, skin_files
 from synth.hand.mano.validate import MANO_HELP
@@ -159,7 +159,7 @@ def _kernels(_: DoctorConfig) -> Finding:
 
 
 def _released(_: DoctorConfig) -> Finding:
-    files = (*POSE_FILES.values(), LOCALIZER_FILE)
+    files = (*POSE_FILES.values(), DETECTOR_FILE)
     absent = [file.name for file in files if not file.is_file()]
     size_mb = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
     detail = f"{', '.join(absent)} missing" if absent else f"{len(files)} files, {size_mb:.1f} MB"

@@ -211,3 +211,16 @@ def test_check_names_option_value_and_range() -> None:
     check(True, "n", 1, "positive")
     with pytest.raises(ValueError, match=r"^n=-1 is not legal: it must be positive$"):
         check(False, "n", -1, "positive")
+
+
+def test_keys_of_older_releases_are_accepted(tmp_path: Path) -> None:
+    @dataclass
+    class DetectingConfig:
+        """Detect."""
+
+        detector: str = option("", "a file")
+        adapt_detector: SensorConfig = option(SensorConfig(), "a part")
+
+    (tmp_path / "toy" / "config.yaml").write_text("defaults:\n  - schema\n  - _self_\n")
+    chosen = compose_config("toy", DetectingConfig, ["localizer=localizer.pt", "adapt_localizer.noise_m=0.4"])
+    assert (chosen.detector, chosen.adapt_detector.noise_m) == ("localizer.pt", 0.4)

@@ -146,7 +146,9 @@ def test_no_machine_paths_and_no_index_addresses() -> None:
 
 
 def test_no_file_is_too_large_and_none_is_a_run() -> None:
-    released = [ROOT / "dualmod" / "released" / f"{name}.safetensors" for name in ("localizer", "pose", "start")]
+    released = [
+        ROOT / "dualmod" / "checkpoints" / "released" / f"{name}.safetensors" for name in ("detector", "pose", "start")
+    ]
     assert sum(path.stat().st_size for path in released[:2]) < 20_000_000  # what predict needs
     kept = [ROOT / "benchmarks" / "long" / f"{name}.safetensors" for name in ("latest", "decayed")]
     assert all(path.stat().st_size < 12_000_000 for path in kept if path.exists())

@@ -35,8 +35,8 @@ SMALL = {
     "pretrain": PRETRAINING,
     "adapt": ADAPTATION,
     "upper-bound": [*TRAINING, "source_batch_size=2", "target_batch_size=4"],
-    "pretrain-localizer": [*FINDING, "network.image_size=64", "batch_size=2"],
-    "adapt-localizer": [*FINDING, "source_batch_size=2", "target_batch_size=2"],
+    "pretrain-detector": [*FINDING, "network.image_size=64", "batch_size=2"],
+    "adapt-detector": [*FINDING, "source_batch_size=2", "target_batch_size=2"],
 }
 """Options by verb in place of those of the README."""
 

@@ -1,4 +1,4 @@
-"""Pseudo-labels for the localizer: hands that an averaged teacher finds in a photo and in other views of it.
+"""Pseudo-labels for the detector: hands that an averaged teacher finds in a photo and in other views of it.
 
 A find becomes a label when its score is among the surest lately, and the mirror image and a smaller view agree on its
 box. Other finds are left out of the loss: they may be hands or not. Where nothing is found, the photo teaches that
@@ -21,7 +21,7 @@ from distill.methods.base import follow
 from distill.monitoring.collapse import CollapseError
 from distill.pseudo_labels.quantile_threshold import QuantileGate
 from dualmod.detection.decode import DecodeConfig, FoundHands, decode
-from dualmod.detection.network import LocalizerNet
+from dualmod.detection.network import DetectorNet
 from dualmod.detection.targets import HAND, IGNORED, NONE, SceneHands
 from synth.common.config import check, option
 
@@ -56,7 +56,7 @@ class HandTeacherConfig:
 class HandTeacher(nn.Module):
     """The averaged network, and the gates of what it teaches; both go into ``state_dict``."""
 
-    def __init__(self, net: LocalizerNet, config: HandTeacherConfig):
+    def __init__(self, net: DetectorNet, config: HandTeacherConfig):
         super().__init__()
         self.net = copy.deepcopy(net).requires_grad_(False).eval()
         self.config = config
@@ -90,7 +90,7 @@ class HandTeacher(nn.Module):
         labels = [(f.boxes_px, right, keep) for f, (_, right), keep in zip(finds, rows, kept, strict=True)]
         return self._in_strong(labels, views.A_strong_weak, side), terms
 
-    def follow(self, student: LocalizerNet) -> None:
+    def follow(self, student: DetectorNet) -> None:
         """One step of the running mean of the student's weights."""
         follow(self.net, student, self.config.decay)
 

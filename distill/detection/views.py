@@ -1,4 +1,4 @@
-"""Views of whole unlabelled photos for the localizer: plain, smaller, and changed in colour, scale and crop."""
+"""Views of whole unlabelled photos for the detector: plain, smaller, and changed in colour, scale and crop."""
 
 import math
 from dataclasses import dataclass, fields

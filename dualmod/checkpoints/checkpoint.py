@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from dualmod.network.model import DualModalityNet, network_dict, network_from_dict
 from synth.common.files import require_file, written_atomically
 
-FORMAT, LOCALIZER_FORMAT = "handbridge-network-1", "handbridge-localizer-1"
+FORMAT, DETECTOR_FORMAT = "handbridge-network-1", "handbridge-detector-1"
+FORMER_FORMATS = {"handbridge-localizer-1": DETECTOR_FORMAT}
+"""Names that files of older releases carry, and what they are called now."""
 KINDS = {
     FORMAT: "a pose network, which pretrain and adapt make",
-    LOCALIZER_FORMAT: "a localizer, which pretrain-localizer and adapt-localizer make",
+    DETECTOR_FORMAT: "a detector, which pretrain-detector and adapt-detector make",
 }
 """Kinds of network by the format that their files name."""
 CONVOLUTION_NDIM = 4
@@ -81,6 +83,7 @@ def read_metadata(path: str | Path, key: str = "checkpoint", wanted: str = FORMA
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{key}={path} is no readable safetensors file ({error}); train it again") from error
     found = metadata.get("format", "none")
+    found = FORMER_FORMATS.get(found, found)
     if found in KINDS and found != wanted:
         raise ValueError(f"{key}={path} is {KINDS[found]}; give {KINDS[wanted]}")
     if found != wanted:

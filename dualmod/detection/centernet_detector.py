@@ -1,4 +1,4 @@
-"""The trained localizer: from photos of any size to the boxes of the hands in them."""
+"""The trained detector: from photos of any size to the boxes of the hands in them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,32 +9,32 @@ from jaxtyping import UInt8
 
 from dualmod.checkpoints.checkpoint import choose_device
 from dualmod.data.augment import rgb_tensor
-from dualmod.detection.checkpoint import load_localizer
+from dualmod.detection.checkpoint import load_detector
 from dualmod.detection.decode import DecodeConfig, decode
 from dualmod.detection.detector import HandBox
 from dualmod.detection.fuse_conv_bn import folded
 from dualmod.detection.letterbox import letterbox
-from dualmod.detection.network import LocalizerNet
+from dualmod.detection.network import DetectorNet
 
 
-class Localizer:
-    """A ``Locator`` (``dualmod.detection.detector``) that needs no box and no label."""
+class CenterNetDetector:
+    """A ``Detector`` (``dualmod.detection.detector``) that needs no box and no label."""
 
     def __init__(
-        self, net: LocalizerNet, device: torch.device, *, config: DecodeConfig | None = None, batch_size: int = 16
+        self, net: DetectorNet, device: torch.device, *, config: DecodeConfig | None = None, batch_size: int = 16
     ):
         self.net, self.device = folded(net).to(device), device
         self.config, self.batch_size = config or DecodeConfig(), batch_size
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", *, config: DecodeConfig | None = None) -> "Localizer":
-        """The localizer of a file.
+    def load(cls, path: str | Path, device: str = "auto", *, config: DecodeConfig | None = None) -> "CenterNetDetector":
+        """The detector of a file.
 
         Raises:
             FileNotFoundError: when the file is missing.
-            ValueError: when it holds no localizer, or the device is not there.
+            ValueError: when it holds no detector, or the device is not there.
         """
-        return cls(load_localizer(path), choose_device(device), config=config)
+        return cls(load_detector(path), choose_device(device), config=config)
 
     def find(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> list[list[HandBox]]:
         """The hands of each photo, surest first; an empty list where there is none.

@@ -1,4 +1,4 @@
-"""What finds hands in whole photographs: the protocol that every locator keeps, and the box that it returns."""
+"""What finds hands in whole photographs: the protocol that every detector keeps, and the box that it returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class HandBox:
 
     Attributes:
         box_px: Tight box x0, y0, x1, y1 around the joints in pixels of the photo.
-        score: In [0, 1], comparable between boxes of one locator alone.
-        right_probability: Probability that the photo shows a right hand; 0.5 where the locator has no opinion.
+        score: In [0, 1], comparable between boxes of one detector alone.
+        right_probability: Probability that the photo shows a right hand; 0.5 where the detector has no opinion.
     """
 
     box_px: Float[np.ndarray, "4"]
@@ -23,7 +23,7 @@ class HandBox:
     right_probability: float
 
 
-class Locator(Protocol):
+class Detector(Protocol):
     """Finds the hands of whole photos."""
 
     def find(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> list[list[HandBox]]:

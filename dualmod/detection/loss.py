@@ -16,7 +16,7 @@ ALPHA, BETA = 2, 4
 
 
 @dataclass
-class LocalizerLossConfig:
+class DetectorLossConfig:
     """Weights of the terms."""
 
     heat: float = option(1.0, "weight of the focal loss of the centres")
@@ -29,7 +29,7 @@ class LocalizerLossConfig:
             check(getattr(self, key) >= 0, f"loss.{key}", getattr(self, key), "0 or more")
 
 
-def localizer_losses(maps: CentreMaps, targets: CentreTargets, weights: LocalizerLossConfig) -> dict[str, Tensor]:
+def detector_losses(maps: CentreMaps, targets: CentreTargets, weights: DetectorLossConfig) -> dict[str, Tensor]:
     """The weighted terms by name; each is a mean over hands, or over the cells about their centres."""
     near = targets.near
     known = near * torch.isfinite(targets.right)

@@ -1,4 +1,4 @@
-"""How good a localizer is: on held-out scenes, of which all is known, and on photos with one labelled hand each."""
+"""How good a detector is: on held-out scenes, of which all is known, and on photos with one labelled hand each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torchvision.ops import box_iou
 from dualmod.detection.batches import SceneBatch
 from dualmod.detection.decode import DecodeConfig, FoundHands, decode
 from dualmod.detection.detector import HandBox
-from dualmod.detection.network import LocalizerNet
+from dualmod.detection.network import DetectorNet
 from dualmod.detection.targets import HAND, IGNORED
 
 FOUND_IOU = 0.5
@@ -19,7 +19,7 @@ FOUND_IOU = 0.5
 
 
 @torch.no_grad()
-def scene_scores(net: LocalizerNet, scenes: SceneBatch, config: DecodeConfig, *, batch_size: int = 32) -> dict:
+def scene_scores(net: DetectorNet, scenes: SceneBatch, config: DecodeConfig, *, batch_size: int = 32) -> dict:
     """Recall, precision and mean IoU at ``FOUND_IOU`` on scenes, the share of sides that are right, and hands wrongly
     seen in scenes without any. Finds on hands that are to be left out count neither way.
     """

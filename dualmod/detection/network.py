@@ -25,7 +25,7 @@ CHANNELS = {"heat": 1, "log_size": 2, "offset": 2, "right": 1}
 
 
 @dataclass
-class LocalizerNetConfig:
+class DetectorNetConfig:
     """The network that finds hands."""
 
     image_size: int = option(224, "side of the input in pixels, a multiple of 32; photos are fitted into it")
@@ -60,13 +60,13 @@ class CentreMaps:
     right: Float[Tensor, "batch 1 height width"]
 
 
-class LocalizerNet(nn.Module):
+class DetectorNet(nn.Module):
     """Centre points of hands from whole photos, at strides 8 to 32 seen together."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: LocalizerNetConfig):
+    def __init__(self, config: DetectorNetConfig):
         """
         Raises:
             ValueError: for an unknown backbone, or one with less blocks than are to be left out.
@@ -90,7 +90,7 @@ class LocalizerNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         use_fast_norm(self)
 
-    def train(self, mode: bool = True) -> "LocalizerNet":
+    def train(self, mode: bool = True) -> "DetectorNet":
         """Training mode for all but the frozen stages, whose normalisation statistics stay."""
         super().train(mode)
         for stage in self.stages[: self.config.frozen_stages]:
@@ -121,21 +121,21 @@ class LocalizerNet(nn.Module):
         return convolutions[-1].out_channels
 
 
-def localizer_dict(config: LocalizerNetConfig) -> dict[str, Any]:
+def detector_dict(config: DetectorNetConfig) -> dict[str, Any]:
     """The config as plain values for a checkpoint; the backbone's weight file is dropped, it holds the weights."""
     return asdict(replace(config, weights=""))
 
 
-def localizer_from_dict(plain: dict[str, Any]) -> LocalizerNet:
-    """The network of ``localizer_dict``, with random weights.
+def detector_from_dict(plain: dict[str, Any]) -> DetectorNet:
+    """The network of ``detector_dict``, with random weights.
 
     Raises:
         ValueError: when keys are missing or unknown.
     """
     try:
-        return LocalizerNet(LocalizerNetConfig(**plain))
+        return DetectorNet(DetectorNetConfig(**plain))
     except TypeError as error:
-        raise ValueError(f"the localizer's network config does not fit this version: {error}") from error
+        raise ValueError(f"the detector's network config does not fit this version: {error}") from error
 
 
 def _conv(inputs: int, outputs: int, size: int, groups: int = 1) -> nn.Sequential:

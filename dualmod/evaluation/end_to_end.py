@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from dualmod.data.image_collections import LabelledImages
-from dualmod.detection.detector import HandBox, Locator
+from dualmod.detection.detector import Detector, HandBox
 from dualmod.evaluation.metrics import json_number, score
 from dualmod.geometry.crop import box_longer_side
 from dualmod.inference.predictor import HandEstimates, Predictor
@@ -20,8 +20,8 @@ NEAR = 0.2
 class WholePhotoPredictor:
     """Finds the surest hand of each photo, and predicts it."""
 
-    def __init__(self, predictor: Predictor, locator: Locator) -> None:
-        self.predictor, self.locator = predictor, locator
+    def __init__(self, predictor: Predictor, detector: Detector) -> None:
+        self.predictor, self.detector = predictor, detector
 
     @property
     def crop_margin(self) -> float:
@@ -35,7 +35,7 @@ class WholePhotoPredictor:
         handedness: list[str] | None = None,
     ) -> HandEstimates:
         """As ``Predictor.predict``, with no look at ``boxes_px``; joints are NaN where no hand is found."""
-        found = [_surest(self.locator.find([images[row]])[0]) for row in range(len(images))]
+        found = [_surest(self.detector.find([images[row]])[0]) for row in range(len(images))]
         whole = [_whole(images[row]) for row in range(len(images))]
         boxes = np.stack([w if hand is None else hand.box_px for w, hand in zip(whole, found, strict=True)])
         estimates = self.predictor.predict(images, boxes, handedness)

@@ -1,4 +1,4 @@
-"""Locators that need no training of their own: windows that the pose network looks at, and a box that the user gave."""
+"""Detectors that need no training of their own: windows, searched by the pose network, and a given box."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.checkpoints.released import localizer_file
-from dualmod.detection.detector import HandBox, Locator
+from dualmod.checkpoints.released import detector_file
+from dualmod.detection.detector import Detector, HandBox
 from dualmod.geometry.crop import joints_box
 from dualmod.geometry.windows import window_boxes
 from dualmod.inference.box_refinement import LEAST_FIND, MOST_FINDS, SecondLook
@@ -20,11 +20,11 @@ LARGE_WINDOW_BONUS = 0.3
 """A hand found in a window of share s competes with its confidence times s to this power: there are many small windows,
 and the surest of many is surer by chance. On 60 renders, whole and pasted into photos, 0.15 to 0.5 serve alike."""
 
-GIVEN, LOCALIZER, WINDOWS = "given", "localizer", "windows"
+GIVEN, DETECTOR, WINDOWS = "given", "detector", "windows"
 """Where a box comes from."""
 
 
-class WindowLocator:
+class SlidingWindowDetector:
     """The one hand of each photo, found by the pose network itself: it looks at a pyramid of windows.
 
     The surest prediction of each layer is cropped again around its own joints, as adaptation does;
@@ -82,37 +82,37 @@ class GivenBox:
         return [[HandBox(np.array(self.box_px, np.float64), 1.0, 0.5)] for _ in images]
 
 
-def open_locator(
+def open_detector(
     predictor: Predictor,
     *,
     box_px: tuple[float, float, float, float] | None,
-    localizer: str,
+    detector: str,
     device: str,
     most_hands: int = 1,
-) -> tuple[Locator, str]:
-    """The locator that the options ask for, and its name: ``given``, ``localizer`` or ``windows``.
+) -> tuple[Detector, str]:
+    """The detector that the options ask for, and its name: ``given``, ``detector`` or ``windows``.
 
     Args:
         predictor: The pose network that searches in windows.
         box_px: The hand's box where it is given; nothing is searched then.
-        localizer: A file, ``released``, or ``windows``.
-        device: Where a localizer runs.
-        most_hands: Hands of a photo that are asked for; a localizer proposes twice as many, ``MOST_FINDS`` at least.
+        detector: A file, ``released``, or ``windows``.
+        device: Where a detector runs.
+        most_hands: Hands of a photo that are asked for; a detector proposes twice as many, ``MOST_FINDS`` at least.
 
     Raises:
-        FileNotFoundError: when the localizer's file is missing.
-        ValueError: when it is no localizer.
+        FileNotFoundError: when the detector's file is missing.
+        ValueError: when it is no detector.
     """
     if box_px is not None:
         return GivenBox(box_px), GIVEN
-    if localizer != WINDOWS:
-        from dualmod.detection.centernet_detector import Localizer
+    if detector != WINDOWS:
+        from dualmod.detection.centernet_detector import CenterNetDetector
         from dualmod.detection.decode import DecodeConfig  # only who gives one needs it
 
         looked_at = DecodeConfig(min_score=LEAST_FIND, max_hands=max(MOST_FINDS, 2 * most_hands))
-        finder = Localizer.load(localizer_file(localizer), device, config=looked_at)
-        return SecondLook(finder, predictor), LOCALIZER
-    return WindowLocator(predictor), WINDOWS
+        finder = CenterNetDetector.load(detector_file(detector), device, config=looked_at)
+        return SecondLook(finder, predictor), DETECTOR
+    return SlidingWindowDetector(predictor), WINDOWS
 
 
 def _score(hand: HandBox) -> float:

@@ -72,7 +72,7 @@ class PhotoRun:
         with timings.part("localize"):
             boxes = self.finder.boxes(pixels)
         with timings.part("network"):
-            source = self.finder.locator_name
+            source = self.finder.detector_name
             hands = self.finder.look(pixels, boxes, box_source=source, depth_m=decoded.depth_m)
         with timings.part("draw"):
             overlay = hands_overlay(pixels, hands)
@@ -94,7 +94,7 @@ class PhotoRun:
 
     def lines(self, out: Path) -> list[str]:
         """The same in words."""
-        found = f"{self.num_hands} hands in {self.num_photos} photos (boxes: {self.finder.locator_name}) -> {out}"
+        found = f"{self.num_hands} hands in {self.num_photos} photos (boxes: {self.finder.detector_name}) -> {out}"
         lines = [found, self.timings.line(self.num_photos)]
         if self.skipped:
             first = self.skipped[0]

@@ -37,18 +37,18 @@ class Origin:
         checkpoint: The network's file.
         sha256: Its checksum.
         hand_model: Hand that it was trained with; its joints define the predicted ones.
-        locator: Who found the hands: ``given``, ``localizer`` or ``windows``.
+        detector: Who found the hands: ``given``, ``detector`` or ``windows``.
     """
 
     checkpoint: str
     sha256: str
     hand_model: str
-    locator: str
+    detector: str
 
     @classmethod
-    def of(cls, checkpoint: str | Path, locator: str) -> "Origin":
+    def of(cls, checkpoint: str | Path, detector: str) -> "Origin":
         """Read from the checkpoint's file."""
-        return cls(str(checkpoint), file_sha256(checkpoint), hand_model_of(read_notes(checkpoint)), locator)
+        return cls(str(checkpoint), file_sha256(checkpoint), hand_model_of(read_notes(checkpoint)), detector)
 
     def to_json(self) -> dict[str, str]:
         return {"file": self.checkpoint, "sha256": self.sha256, "hand_model": self.hand_model}
@@ -74,7 +74,7 @@ def prediction_json(
         "pixel_frame": PIXEL_FRAME + (TURNED if exif_orientation != 1 else ""),
         "camera_frame": CAMERA_FRAME,
         "camera": camera_json(K, size_px),
-        "locator": origin.locator,
+        "detector": origin.detector,
         "checkpoint": origin.to_json(),
         "joint_names": list(JOINT_NAMES),
         "hands": [hand_json(hand, handedness) for hand in hands],

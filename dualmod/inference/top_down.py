@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.detection.detector import HandBox, Locator
+from dualmod.detection.detector import Detector, HandBox
 from dualmod.geometry.metric_root import PlacedHand, place_hand, skin_depth
 from dualmod.inference.detectors import GIVEN
 from dualmod.inference.predictor import HandEstimates, Predictor
@@ -34,7 +34,7 @@ class FoundHand:
 
     Attributes:
         box: Where it was looked for.
-        box_source: Who said so: ``given``, ``localizer``, ``windows`` or ``tracked``.
+        box_source: Who said so: ``given``, ``detector``, ``windows`` or ``tracked``.
         joints_px: Pixels of the upright image.
         joints_depth: Depth behind the root joint in lengths of the reference bone.
         confidence: Of each joint, in (0, 1].
@@ -55,12 +55,12 @@ class FoundHand:
 
 @dataclass(frozen=True)
 class HandFinder:
-    """Locator and pose network with what the user said.
+    """Detector and pose network with what the user said.
 
     Attributes:
         predictor: The pose network.
-        locator: Finds the hands of a whole image.
-        locator_name: What boxes of the locator are marked with.
+        detector: Finds the hands of a whole image.
+        detector_name: What boxes of the detector are marked with.
         camera: What is known of camera and hand.
         handedness: ``predicted``, or what every hand is: ``left``, ``right``.
         most_hands: Hands in one image at most.
@@ -68,16 +68,16 @@ class HandFinder:
     """
 
     predictor: Predictor
-    locator: Locator
-    locator_name: str
+    detector: Detector
+    detector_name: str
     camera: Camera = field(default_factory=Camera)
     handedness: str = PREDICTED
     most_hands: int = 1
     min_confidence: float = 0.0
 
     def boxes(self, image: UInt8[np.ndarray, "height width 3"]) -> list[HandBox]:
-        """Where the locator sees hands, surest first."""
-        return sorted(self.locator.find([image])[0], key=lambda box: -box.score)[: self.most_hands]
+        """Where the detector sees hands, surest first."""
+        return sorted(self.detector.find([image])[0], key=lambda box: -box.score)[: self.most_hands]
 
     def require_fitting(self, image: UInt8[np.ndarray, "height width 3"]) -> None:
         """Refuse an image that the user's intrinsics or box cannot belong to.
@@ -86,7 +86,7 @@ class HandFinder:
             ValueError: when the principal point or the given box lies outside it.
         """
         require_fitting_K(self.camera.K, image)
-        if self.locator_name == GIVEN:
+        if self.detector_name == GIVEN:
             self.boxes(image)
 
     def look(

@@ -1,4 +1,4 @@
-"""Hands through a video: each frame's box is that of the last frame's joints; the locator is asked when one is missing.
+"""Hands through a video: a frame's box is that of the last frame's joints; the detector finds those that are missing.
 
 A hand is lost when the network is much less sure of it than before, when it leaves the image, or when another track
 has come to lie on it. Left or right is decided over the frames of a track: a hand does not change sides.
@@ -88,7 +88,7 @@ class HandTracker:
         """A tracker that has seen nothing.
 
         Args:
-            finder: Locator and network.
+            finder: Detector and network.
             one_euro: Smoothing; None for none.
             step_s: Seconds between two frames.
             timings: Takes the parts ``localize`` and ``network``.
@@ -140,7 +140,7 @@ class HandTracker:
         new = [box for box in boxes if all(iou(box.box_px, other) < SAME_HAND_IOU for other in followed)]
         new = new[: self.finder.most_hands - len(self.tracks)]
         with self.timings.part("network"):
-            found = self.finder.look(image, new, box_source=self.finder.locator_name)
+            found = self.finder.look(image, new, box_source=self.finder.detector_name)
         for hand in found:
             filters = [OneEuroFilter(self.one_euro, self.step_s) if self.one_euro else None for _ in range(2)]
             odds = _log_odds(hand.right_probability)

@@ -97,7 +97,7 @@ class VideoRun:
         trembling = " -> ".join(f"{one['px_per_frame2']} px" for one in jitter)
         return [
             f"{self.num_hands} hands in {self.num_frames} frames, {self.tracker.num_tracks} tracks "
-            f"(boxes: {self.finder.locator_name}, {self.tracker.num_searches} searches) -> {out}",
+            f"(boxes: {self.finder.detector_name}, {self.tracker.num_searches} searches) -> {out}",
             f"jitter per frame^2: {trembling}",
             self.timings.line(self.num_frames),
         ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from dualmod.detection.detector import HandBox, Locator
+from dualmod.detection.detector import Detector, HandBox
 from dualmod.inference.predictor import Predictor
 
 LEAST_BOX_PX = 4
@@ -19,11 +19,11 @@ HandsOf = Callable[[UInt8[np.ndarray, "height width 3"]], list[HandBox]]
 """Finds the hands of an RGB photo, surest first; an empty list where there is none."""
 
 
-def sure_hands(predictor: Predictor, locator: Locator) -> HandsOf:
-    """The hands of a locator; the score of each is the mean confidence of its joints."""
+def sure_hands(predictor: Predictor, detector: Detector) -> HandsOf:
+    """The hands of a detector; the score of each is the mean confidence of its joints."""
 
     def hands_of(image: np.ndarray) -> list[HandBox]:
-        found = locator.find([image])[0][:MOST_HANDS]
+        found = detector.find([image])[0][:MOST_HANDS]
         if not found:
             return []
         seen = predictor.predict([image] * len(found), np.stack([hand.box_px for hand in found]))

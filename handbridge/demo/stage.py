@@ -3,8 +3,8 @@
 import sys
 from dataclasses import dataclass
 
-from dualmod.checkpoints.released import RELEASED, RELEASED_START, localizer_file, pose_file
-from dualmod.inference.detectors import WINDOWS, open_locator
+from dualmod.checkpoints.released import RELEASED, RELEASED_START, detector_file, pose_file
+from dualmod.inference.detectors import WINDOWS, open_detector
 from dualmod.inference.predictor import Predictor
 from dualmod.inference.test_time_augmentation import PHOTO_VIEWS, VIEWS, with_views
 from handbridge.demo.examples import rendered_examples
@@ -23,7 +23,7 @@ class DemoConfig:
     """Show in a browser what a network sees in a photograph: skeleton, depth, mask and the joints in 3D."""
 
     checkpoint: str = option(RELEASED, "model.safetensors of the network to show; released: the one that comes along")
-    localizer: str = option(RELEASED, "file of a trained localizer; released; or windows: the network itself searches")
+    detector: str = option(RELEASED, "file of a trained detector; released; or windows: the network itself searches")
     before: str = option(
         AUTO,
         "file of the network before adaptation, shown beside it; none; auto: the released network's start beside it",
@@ -53,8 +53,8 @@ def demo(cfg: DemoConfig) -> None:
     pose_file(cfg.checkpoint)
     if before := _before(cfg):
         pose_file(before, "before")
-    if cfg.localizer != WINDOWS:
-        localizer_file(cfg.localizer)
+    if cfg.detector != WINDOWS:
+        detector_file(cfg.detector)
     with until_stopped(), quiet_gradio() as folder:
         for module in OPTIONAL_PARTS:
             part(module)
@@ -77,8 +77,8 @@ def load_networks(cfg: DemoConfig) -> Networks:
     after = Predictor.load(pose_file(cfg.checkpoint), cfg.device)
     given = _before(cfg)
     before = Predictor.load(pose_file(given, "before"), cfg.device) if given else None
-    locator, _ = open_locator(after, box_px=None, localizer=cfg.localizer, device=cfg.device, most_hands=MOST_HANDS)
-    hands_of = sure_hands(after, locator)
+    detector, _ = open_detector(after, box_px=None, detector=cfg.detector, device=cfg.device, most_hands=MOST_HANDS)
+    hands_of = sure_hands(after, detector)
     voting = with_views(after, cfg.views), before and with_views(before, cfg.views)
     return Networks(*voting, hands_of, cfg.least_score)
 

@@ -56,6 +56,7 @@ def compose_config(stage: str, schema: type[C], overrides: Sequence[str]) -> C:
         ValueError: one line that names the full key, for an unknown key or group, a wrong type, a value out of its
             range (``__post_init__`` of the dataclass), or a missing value.
     """
+    overrides = [_renamed(override) for override in overrides]
     schema = _chosen(schema, overrides)
     prepared = [_prepared(stage, schema, override) for override in overrides]
     try:
@@ -181,6 +182,12 @@ def _prepared(stage: str, schema: type, override: str) -> str:
     if not (key in options or key in groups or is_part):
         raise ValueError(_unknown(stage, key, [*options, *groups]))
     return override
+
+
+def _renamed(override: str) -> str:
+    """The override with a key of older releases under its name of today: what is a detector was called a localizer."""
+    key, equals, value = override.partition("=")
+    return re.sub(r"(?<![A-Za-z])localizer(?![A-Za-z])", "detector", key) + equals + value
 
 
 def _quoted(text: str) -> str:

@@ -233,7 +233,7 @@ def test_what_does_not_fit_is_one_line(places, capsys, change, told):
 
 def test_a_changed_checkout_or_the_weights_of_another_training_are_refused(places, capsys):
     train.open_run(read_settings(places.kept.parent / "config.yaml"), places)
-    (places.checkout / "dualmod" / "lift.py").write_text("")
+    (places.checkout / "dualmod" / "pretrain.py").write_text("")
     assert train.main(words(places)) == 1
     assert "as it is, and is changed; delete it" in capsys.readouterr().err
     shutil.rmtree(places.folder)
@@ -250,9 +250,9 @@ def test_the_checkout_of_a_repository_that_is_gone_is_made_again(places):
     settings = read_settings(places.kept.parent / "config.yaml")
     commit = train.open_run(settings, places)
     (places.checkout / ".git").write_text("gitdir: /gone/worktrees/checkout\n")
-    (places.checkout / "dualmod" / "lift.py").write_text("")
+    (places.checkout / "dualmod" / "pretrain.py").write_text("")
     assert train.open_run(settings, places) == commit
-    assert (places.checkout / "dualmod" / "lift.py").read_text()
+    assert (places.checkout / "dualmod" / "pretrain.py").read_text()
 
 
 def test_the_settings_of_the_project_are_legal():

@@ -1,4 +1,4 @@
-"""Self-training of the localizer at tiny size: views and labels are true, no label of the target counts."""
+"""Self-training of the detector at tiny size: views and labels are true, no label of the target counts."""
 
 import json
 import shutil
@@ -10,15 +10,15 @@ import torch
 from safetensors.torch import load_file
 
 from distill import adapt_detector as stage
-from distill.adapt_detector import AdaptLocalizerConfig, adapt_localizer, main
+from distill.adapt_detector import AdaptDetectorConfig, adapt_detector, main
 from distill.detection.teacher import ALARM_WINDOW, HandTeacher, HandTeacherConfig, moved
 from distill.detection.views import PhotoViewBatches, PhotoViews, PhotoViewsConfig
 from distill.monitoring.collapse import CollapseError
 from distill.targets.photos import open_photos
 from dualmod.data.image_sets import ANNOTATIONS
-from dualmod.detection.checkpoint import save_localizer
+from dualmod.detection.checkpoint import save_detector
 from dualmod.detection.decode import FoundHands
-from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from dualmod.detection.network import DetectorNet, DetectorNetConfig
 from dualmod.detection.targets import HAND, IGNORED
 
 SIDE = 64
@@ -26,15 +26,15 @@ PLAIN = PhotoViewsConfig(strength=0.0)
 
 
 @pytest.fixture
-def net() -> LocalizerNet:
+def net() -> DetectorNet:
     torch.manual_seed(0)
-    return LocalizerNet(LocalizerNetConfig(image_size=SIDE, backbone="mobilenetv3_small_050", width=16))
+    return DetectorNet(DetectorNetConfig(image_size=SIDE, backbone="mobilenetv3_small_050", width=16))
 
 
 @pytest.fixture
 def start(net, tmp_path):
     path = tmp_path / "start.safetensors"
-    save_localizer(path, net, {})
+    save_detector(path, net, {})
     return path
 
 
@@ -53,11 +53,11 @@ def photos(tmp_path):
     return folder
 
 
-def config(start, data, target, out, **changes) -> AdaptLocalizerConfig:
+def config(start, data, target, out, **changes) -> AdaptDetectorConfig:
     settings = {"max_steps": 4, "source_batch_size": 2, "target_batch_size": 2, "save_every": 2, "held_out_scenes": 4}
     settings |= {"loader_workers": 0, "threads": 1, "holdout": 0.1}
     settings |= {"teacher": HandTeacherConfig(min_score=0.05, unsure_score=0.05)}
-    return AdaptLocalizerConfig(str(start), str(data), str(target), str(out), **{**settings, **changes})
+    return AdaptDetectorConfig(str(start), str(data), str(target), str(out), **{**settings, **changes})
 
 
 def bright_box(image: torch.Tensor) -> list[float]:
@@ -90,7 +90,7 @@ def test_view_batches_are_a_pure_function_of_seed_and_step(photos):
 class Teacher(HandTeacher):
     """Finds what it is told: in the photo, its mirror image, the smaller view."""
 
-    def __init__(self, net: LocalizerNet, told: list[list[FoundHands]], **options):
+    def __init__(self, net: DetectorNet, told: list[list[FoundHands]], **options):
         super().__init__(net, HandTeacherConfig(**{"score_share": 1.0, "agreement_share": 1.0, **options}))
         self.told = iter(told)
 
@@ -152,9 +152,9 @@ def test_an_alarm_stops_a_teacher_that_stops_finding(net):
 
 
 def test_weights_are_the_same_with_the_labels_gone(start, tiny_data, photos, tmp_path):
-    with_labels = load_file(adapt_localizer(config(start, tiny_data, photos, tmp_path / "a")))
+    with_labels = load_file(adapt_detector(config(start, tiny_data, photos, tmp_path / "a")))
     shutil.copytree(photos / "images", tmp_path / "bare")
-    without = load_file(adapt_localizer(config(start, tiny_data, tmp_path / "bare", tmp_path / "b")))
+    without = load_file(adapt_detector(config(start, tiny_data, tmp_path / "bare", tmp_path / "b")))
     assert all(torch.equal(with_labels[name], without[name]) for name in with_labels)
     assert any(not torch.equal(with_labels[name], value) for name, value in load_file(start).items())
     metrics = json.loads((tmp_path / "a" / "metrics.json").read_text())
@@ -162,19 +162,19 @@ def test_weights_are_the_same_with_the_labels_gone(start, tiny_data, photos, tmp
 
 
 def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(start, tiny_data, photos, tmp_path, monkeypatch):
-    whole = load_file(adapt_localizer(config(start, tiny_data, photos, tmp_path / "whole")))
-    true_losses = stage.AdaptLocalizerModule.losses
+    whole = load_file(adapt_detector(config(start, tiny_data, photos, tmp_path / "whole")))
+    true_losses = stage.AdaptDetectorModule.losses
 
     def dying(self, batch, step):
         if step == 3:
             raise KeyboardInterrupt
         return true_losses(self, batch, step)
 
-    monkeypatch.setattr(stage.AdaptLocalizerModule, "losses", dying)
+    monkeypatch.setattr(stage.AdaptDetectorModule, "losses", dying)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        adapt_localizer(config(start, tiny_data, photos, tmp_path / "cut"))
-    monkeypatch.setattr(stage.AdaptLocalizerModule, "losses", true_losses)
-    resumed = load_file(adapt_localizer(config(start, tiny_data, photos, tmp_path / "cut")))
+        adapt_detector(config(start, tiny_data, photos, tmp_path / "cut"))
+    monkeypatch.setattr(stage.AdaptDetectorModule, "losses", true_losses)
+    resumed = load_file(adapt_detector(config(start, tiny_data, photos, tmp_path / "cut")))
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
@@ -183,14 +183,14 @@ def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(start, tiny_dat
     [
         ("target={tmp}/none", "target="),
         ("source={tmp}/none", "source="),
-        ("localizer={tmp}/none", "localizer="),
+        ("detector={tmp}/none", "detector="),
         ("teacher.unsure_score=0.5", "teacher.unsure_score=0.5"),
         ("views.min_small=2", "views.min_small=2"),
     ],
 )
 def test_bad_input_ends_in_one_line(option, said, start, tiny_data, photos, tmp_path, capsys):
-    options = [f"localizer={start}", f"source={tiny_data}", f"target={photos}", f"out={tmp_path}/run"]
+    options = [f"detector={start}", f"source={tiny_data}", f"target={photos}", f"out={tmp_path}/run"]
     assert main([*options, option.format(tmp=tmp_path)]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"handbridge adapt-localizer: {said}") and error.count("\n") == 1
+    assert error.startswith(f"handbridge adapt-detector: {said}") and error.count("\n") == 1
     assert not (tmp_path / "run").exists()

@@ -89,7 +89,7 @@ def test_pseudo_labels_are_measured_in_its_crops(
 
 
 def test_the_demo_crops_each_network_with_its_own(checkpoint: Path) -> None:
-    options = {"localizer": "windows", "device": "cpu", "views": 2}
+    options = {"detector": "windows", "device": "cpu", "views": 2}
     shown = load_networks(DemoConfig(checkpoint=str(checkpoint), before="released_start", **options))
     assert shown.before is not None and (shown.after.crop_margin, shown.before.crop_margin) == (MARGIN, 1.6)
 

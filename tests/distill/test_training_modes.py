@@ -14,16 +14,16 @@ import pytest
 from safetensors.torch import load_file
 
 from distill.adapt import AdaptConfig, adapt
-from distill.adapt_detector import AdaptLocalizerConfig, adapt_localizer
+from distill.adapt_detector import AdaptDetectorConfig, adapt_detector
 from distill.methods.control import Options as Control
 from distill.upper_bound import UpperBoundConfig, upper_bound
 from dualmod.checkpoints.checkpoint import load_network, save_network
-from dualmod.detection.checkpoint import save_localizer
-from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from dualmod.detection.checkpoint import save_detector
+from dualmod.detection.network import DetectorNet, DetectorNetConfig
 from dualmod.network.model import DualModalityNet
 from dualmod.network.train_eval_mode import is_untrained
 from dualmod.pretrain import PretrainConfig, pretrain
-from dualmod.pretrain_detector import PretrainLocalizerConfig, pretrain_localizer
+from dualmod.pretrain_detector import PretrainDetectorConfig, pretrain_detector
 from dualmod.pretraining.config import PretrainMethod
 from dualmod.pretraining.objective import MethodConfig
 
@@ -32,7 +32,7 @@ COUNT = ".num_batches_tracked"
 SHORT = {"max_steps": STEPS, "loader_workers": 0, "threads": 1, "device": "cpu"}
 SMALL = {"source_batch_size": 2, "target_batch_size": 2}
 RGB_ALONE = MethodConfig(depth_branch=False, fused_branch=False, contrast=[])
-DETECTOR = LocalizerNetConfig(image_size=64, backbone="mobilenetv3_small_050", width=8, frozen_stages=1)
+DETECTOR = DetectorNetConfig(image_size=64, backbone="mobilenetv3_small_050", width=8, frozen_stages=1)
 
 
 @pytest.fixture
@@ -139,16 +139,16 @@ def test_adaptation_and_the_upper_bound_move_statistics_only_when_told(
 
 
 def test_detectors_count_what_they_train(tiny_data, photos, tmp_path):
-    save_localizer(tmp_path / "start.safetensors", LocalizerNet(DETECTOR), {})
+    save_detector(tmp_path / "start.safetensors", DetectorNet(DETECTOR), {})
     start = str(tmp_path / "start.safetensors")
     for name, options in (("fresh", {"network": DETECTOR}), ("again", {"init": start})):
-        model = pretrain_localizer(
-            PretrainLocalizerConfig(data=str(tiny_data), out=str(tmp_path / name), batch_size=2, **SHORT, **options)
+        model = pretrain_detector(
+            PretrainDetectorConfig(data=str(tiny_data), out=str(tmp_path / name), batch_size=2, **SHORT, **options)
         )
         check_counts(model, lambda name: not name.startswith("stages.0."))
     for keeps in (True, False):
         where = (start, str(tiny_data), str(photos), str(tmp_path / f"adapted-{keeps}"))
-        config = AdaptLocalizerConfig(*where, frozen_statistics=keeps, **SMALL, **SHORT)
-        model = adapt_localizer(config)
+        config = AdaptDetectorConfig(*where, frozen_statistics=keeps, **SMALL, **SHORT)
+        model = adapt_detector(config)
         found = counts(model)
         assert all((n > 0) == (not keeps and not name.startswith("stages.0.")) for name, n in found.items())

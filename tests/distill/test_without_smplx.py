@@ -19,7 +19,7 @@ verbs = {
     "generate": ["out=data", "num_samples=2", "image_size=48", "workers=1"],
     "export": ["data=data", "out=freihand", "format=freihand"],
     "preview": ["data=data", "out=preview.html"],
-    "predict": ["input=photo.png", "out=predicted", "localizer=windows"],
+    "predict": ["input=photo.png", "out=predicted", "detector=windows"],
     "doctor": ["need_gb=0"],
 }
 for verb, options in verbs.items():

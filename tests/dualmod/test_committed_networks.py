@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from dualmod.checkpoints.checkpoint import FORMAT, LOCALIZER_FORMAT, load_network, read_metadata
-from dualmod.detection.checkpoint import load_localizer
+from dualmod.checkpoints.checkpoint import DETECTOR_FORMAT, FORMAT, load_network, read_metadata
+from dualmod.detection.checkpoint import load_detector
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted([*(ROOT / "dualmod" / "released").glob("*"), *(ROOT / "benchmarks" / "long").glob("*")])
+FILES = sorted([*(ROOT / "dualmod" / "checkpoints" / "released").glob("*"), *(ROOT / "benchmarks" / "long").glob("*")])
 NETWORKS = [path for path in FILES if path.suffix == ".safetensors"]
 
 
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_committed_network_loads(path):
-    if path.stem == "localizer":
-        size = (net := load_localizer(path)).config.image_size
+    if path.stem == "detector":
+        size = (net := load_detector(path)).config.image_size
         outputs = net(torch.rand(1, 3, size, size))
-        assert torch.isfinite(outputs.heat).all() and read_metadata(path, wanted=LOCALIZER_FORMAT)["notes"]
+        assert torch.isfinite(outputs.heat).all() and read_metadata(path, wanted=DETECTOR_FORMAT)["notes"]
         return
     net = load_network(path)
     size = net.config.image_size
@@ -30,4 +30,4 @@ def test_a_committed_network_loads(path):
 
 def test_the_released_ones_are_among_them():
     names = {path.stem for path in NETWORKS if path.parent.name == "released"}
-    assert names == {"localizer", "pose", "start"}
+    assert names == {"detector", "pose", "start"}

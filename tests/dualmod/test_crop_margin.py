@@ -110,9 +110,9 @@ def test_windows_and_second_looks_are_crops_with_it(checkpoint, margin, photo, t
 
     monkeypatch.setattr(Predictor, "predict", noted)
     given = [f"checkpoint={checkpoint}", f"input={photo}", "views=1"]
-    assert predict_stage.main([*given, "localizer=windows", f"out={tmp_path}/windows"]) == 0
+    assert predict_stage.main([*given, "detector=windows", f"out={tmp_path}/windows"]) == 0
     assert box_longer_side(asked[0][1])[0] == pytest.approx(160 / margin), "the first window is the whole photo"
-    assert predict_stage.main([*given, "localizer=released", f"out={tmp_path}/localizer"]) == 0
+    assert predict_stage.main([*given, "detector=released", f"out={tmp_path}/detector"]) == 0
     assert {found for found, _ in asked} == {margin}
 
 
@@ -150,12 +150,12 @@ def root(photo: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("given", [0.0, OTHER])
 def test_evaluate_crops_with_it_and_says_so(checkpoint, margin, root, tmp_path, given):
     common = [f"checkpoint={checkpoint}", f"root={root}", "dataset=toy", "bootstrap=0", f"crop_margin={given}"]
-    for options in (["views=1"], ["views=2"], ["localizer=windows"]):
+    for options in (["views=1"], ["views=2"], ["detector=windows"]):
         assert evaluate_stage.main([*common, *options, "overwrite=true", f"out={tmp_path}/o"]) == 0
         told = json.loads((tmp_path / "o/metrics.json").read_text())["toy"]
         assert told["crop_margin"] == (given or margin)
         with np.load(tmp_path / "o/predictions.npz") as found:
-            if "localizer=windows" not in options:
+            if "detector=windows" not in options:
                 assert found["crop_sides_px"] == pytest.approx((given or margin) * SIDE)
 
 

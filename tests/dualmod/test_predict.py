@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from dualmod.checkpoints.checkpoint import save_network
-from dualmod.checkpoints.released import LOCALIZER_FILE
-from dualmod.detection.centernet_detector import Localizer
+from dualmod.checkpoints.released import DETECTOR_FILE
+from dualmod.detection.centernet_detector import CenterNetDetector
 from dualmod.inference.predictor import Predictor
 from dualmod.predict import PredictConfig, main, name_of, numbers
 from synth.common.config import compose_config
@@ -44,7 +44,7 @@ def run(checkpoint, tmp_path, capsys):
     """Exit status, summary (None without one) and what was printed."""
 
     def call(*options: str, out: str = "out"):
-        own = ["localizer=windows"] if not any(option.startswith(("localizer=", "box=")) for option in options) else []
+        own = ["detector=windows"] if not any(option.startswith(("detector=", "box=")) for option in options) else []
         status = main([f"checkpoint={checkpoint}", f"out={tmp_path / out}", *own, *options])
         summary = tmp_path / out / "summary.json"
         return status, json.loads(summary.read_text()) if summary.exists() else None, capsys.readouterr()
@@ -71,7 +71,7 @@ def test_a_photo_gives_a_json_file_and_an_overlay(run, checkpoint, photo, tmp_pa
     told = json.loads((tmp_path / "out/photo.json").read_text())
     assert told["checkpoint"]["sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     assert told["checkpoint"]["hand_model"] == "open" and told["joint_names"] == list(JOINT_NAMES)
-    assert (told["width"], told["height"], told["exif_orientation"]) == (160, 120, 1) and told["locator"] == "windows"
+    assert (told["width"], told["height"], told["exif_orientation"]) == (160, 120, 1) and told["detector"] == "windows"
     assert told["camera"]["source"] == "assumed" and told["camera"]["K"][0][0] == pytest.approx(1.2 * 160)
     (hand,) = told["hands"]
     assert np.array(hand["joints_px"]).shape == (21, 2) and np.array(hand["joints_cam"]).shape == (21, 3)
@@ -88,7 +88,7 @@ def test_a_box_a_camera_and_a_side_are_taken_as_given(run, photo, tmp_path):
     assert run(*options)[0] == 0
     told = json.loads((tmp_path / "out/photo.json").read_text())
     (hand,) = told["hands"]
-    assert hand["box_px"] == [20, 20, 100, 100] and hand["box_source"] == told["locator"] == "given"
+    assert hand["box_px"] == [20, 20, 100, 100] and hand["box_source"] == told["detector"] == "given"
     assert told["camera"] == {"K": [[200, 0, 80], [0, 210, 60], [0, 0, 1]], "source": "given"}
     assert hand["handedness"] == "left" and hand["handedness_source"] == "given"
     assert hand["scale"] == "bone_given" and hand["bone_m"] == 0.09 and len(hand["root_cam"]) == 3
@@ -141,7 +141,7 @@ def test_a_video(run, tmp_path):
     clip = written_video(tmp_path / "clip.mp4", [disc_image(60 + k, 60) for k in range(4)])
     status, summary, printed = run(f"input={clip}", "box=20,20,100,100", "one_euro.beta=2")
     assert status == 0 and summary["frames"] == 4 and "jitter per frame^2" in printed.out
-    assert summary["hands"] == 4 and summary["tracks"] >= 1 and summary["locator"] == "given"
+    assert summary["hands"] == 4 and summary["tracks"] >= 1 and summary["detector"] == "given"
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"config.yaml", "summary.json", "clip.mp4", "clip.jsonl"}
 
 
@@ -172,9 +172,9 @@ def test_the_same_command_again_leaves_the_same_and_clears_what_a_killed_run_lef
         (["input={photo}", "depth=gone.png", "K=200,200,80,60"], "depth=gone.png does not exist"),
         (["input={photo}", "depth={photo}", "K=200,200,80,60"], "no 16-bit grey PNG"),
         (["input={folder}", "depth={photo}", "K=200,200,80,60"], "a folder with a map for each of"),
-        (["input={photo}", "hands=2"], "1 with localizer=windows"),
-        (["input={photo}", "localizer=gone"], "localizer=gone does not exist"),
-        (["input={photo}", "localizer={photo}", "box=1,2,30,40"], "the box replaces it"),
+        (["input={photo}", "hands=2"], "1 with detector=windows"),
+        (["input={photo}", "detector=gone"], "detector=gone does not exist"),
+        (["input={photo}", "detector={photo}", "box=1,2,30,40"], "the box replaces it"),
         (["input={photo}", "handedness=both"], "handedness=both"),
         (["input={photo}", "bone_mm=9"], "bone_mm=9"),
         (["input={photo}", "checkpoint={folder}/gone.safetensors"], "gone.safetensors does not exist"),
@@ -246,7 +246,7 @@ def test_the_python_of_the_document_runs(checkpoint, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "adapted").mkdir(parents=True)
     checkpoint.rename("runs/adapted/model.safetensors")
-    hands = Localizer.load(LOCALIZER_FILE).find([sample.rgb for sample in rendered_photos(tmp_path / "renders")])
+    hands = CenterNetDetector.load(DETECTOR_FILE).find([sample.rgb for sample in rendered_photos(tmp_path / "renders")])
     surest = max(range(len(hands)), key=lambda k: max((hand.score for hand in hands[k]), default=0.0))
     (tmp_path / "renders" / f"{surest:02d}.png").rename("photo.jpg")
     (block,) = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.S | re.M)

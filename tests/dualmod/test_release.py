@@ -9,16 +9,16 @@ import torch
 
 from dualmod.checkpoints.checkpoint import load_network, read_notes, save_network
 from dualmod.checkpoints.released import (
-    LOCALIZER_FILE,
+    DETECTOR_FILE,
     POSE_FILE,
     RELEASED,
     RELEASED_START,
     START_FILE,
-    localizer_file,
+    detector_file,
     pose_file,
 )
-from dualmod.detection.checkpoint import load_localizer, localizer_notes, save_localizer
-from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from dualmod.detection.checkpoint import detector_notes, load_detector, save_detector
+from dualmod.detection.network import DetectorNet, DetectorNetConfig
 from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet
 from dualmod.release import ReleaseConfig, largest_shift, main, release
@@ -32,9 +32,9 @@ def networks(tiny_net, tmp_path) -> dict[str, str]:
         for parameter in tiny_net.parameters():
             parameter.add_(1e-5)  # not a number of 16 bits
     save_network(tmp_path / "net.safetensors", tiny_net, {"stage": "adapt", "seed": 4})
-    finder = LocalizerNet(LocalizerNetConfig(image_size=64, backbone="mobilenetv3_small_050", weights="", width=16))
-    save_localizer(tmp_path / "finder.safetensors", finder, {"stage": "pretrain-localizer"})
-    return {"checkpoint": str(tmp_path / "net.safetensors"), "localizer": str(tmp_path / "finder.safetensors")}
+    finder = DetectorNet(DetectorNetConfig(image_size=64, backbone="mobilenetv3_small_050", weights="", width=16))
+    save_detector(tmp_path / "finder.safetensors", finder, {"stage": "pretrain-detector"})
+    return {"checkpoint": str(tmp_path / "net.safetensors"), "detector": str(tmp_path / "finder.safetensors")}
 
 
 def test_both_are_written_smaller_with_their_notes_and_predict_the_same(networks, tmp_path, capsys):
@@ -42,11 +42,11 @@ def test_both_are_written_smaller_with_their_notes_and_predict_the_same(networks
     assert "; rounding moved no joint" in capsys.readouterr().out
     assert pose.stat().st_size < 0.7 * Path(networks["checkpoint"]).stat().st_size
     assert read_notes(pose) == {"stage": "adapt", "seed": 4}
-    assert localizer_notes(finder) == {"stage": "pretrain-localizer"}
+    assert detector_notes(finder) == {"stage": "pretrain-detector"}
     net, rounded = load_network(networks["checkpoint"]), load_network(pose)
     assert 0 < largest_shift(net, rounded) < 0.005
     assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["localizer.safetensors", "pose.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["detector.safetensors", "pose.safetensors"]
     (tmp_path / "usual").touch()
     assert {file.stat().st_mode for file in (pose, finder)} == {(tmp_path / "usual").stat().st_mode}
 
@@ -55,7 +55,7 @@ def test_the_start_is_passed_on_too_where_it_is_given(networks, tmp_path, tiny_c
     start = DualModalityNet(tiny_config).eval()
     save_network(tmp_path / "start.safetensors", start, {"stage": "pretrain"})
     made = release(ReleaseConfig(**networks, start=str(tmp_path / "start.safetensors"), out=str(tmp_path / "out")))
-    assert [file.name for file in made] == ["pose.safetensors", "localizer.safetensors", "start.safetensors"]
+    assert [file.name for file in made] == ["pose.safetensors", "detector.safetensors", "start.safetensors"]
     assert read_notes(made[2]) == {"stage": "pretrain"} and largest_shift(start, load_network(made[2])) < 0.005
     assert largest_shift(load_network(networks["checkpoint"]), load_network(made[0])) < 0.005
 
@@ -84,7 +84,7 @@ def test_a_condition_goes_into_the_notes_of_every_file_once(networks, tmp_path, 
     pose, finder = release(ReleaseConfig(**networks, licence="research alone", out=str(tmp_path / "out")))
     told = read_notes(pose)
     assert told["licence_notes"] == told["start"]["licence_notes"] == ["a hand", "research alone"]
-    assert localizer_notes(finder)["licence_notes"] == ["research alone"]
+    assert detector_notes(finder)["licence_notes"] == ["research alone"]
 
 
 def test_files_that_are_there_stay(networks, tmp_path, capsys):
@@ -106,21 +106,21 @@ def test_a_network_that_16_bits_spoil_leaves_nothing(networks, tmp_path, monkeyp
 
 
 def test_networks_in_each_others_place_are_refused(networks, tmp_path, capsys):
-    given = [f"checkpoint={networks['localizer']}", f"localizer={networks['checkpoint']}", f"out={tmp_path / 'out'}"]
-    assert main(given) == 1 and "is a localizer" in capsys.readouterr().err
+    given = [f"checkpoint={networks['detector']}", f"detector={networks['checkpoint']}", f"out={tmp_path / 'out'}"]
+    assert main(given) == 1 and "is a detector" in capsys.readouterr().err
 
 
 def test_a_name_stands_for_the_released_networks():
-    assert pose_file(RELEASED) == POSE_FILE and localizer_file(RELEASED) == LOCALIZER_FILE
+    assert pose_file(RELEASED) == POSE_FILE and detector_file(RELEASED) == DETECTOR_FILE
     assert pose_file(RELEASED_START) == START_FILE
     with pytest.raises(FileNotFoundError, match="checkpoint=gone"):
         pose_file("gone")
     assert Predictor.load(pose_file(RELEASED)).net.config.image_size == load_network(POSE_FILE).config.image_size
-    load_localizer(LOCALIZER_FILE)
+    load_detector(DETECTOR_FILE)
 
 
 def test_the_released_networks_name_their_hand_and_no_place_of_a_machine():
-    for notes in (read_notes(POSE_FILE), read_notes(START_FILE), localizer_notes(LOCALIZER_FILE)):
+    for notes in (read_notes(POSE_FILE), read_notes(START_FILE), detector_notes(DETECTOR_FILE)):
         assert notes["hand_model"] == "open" and notes["licence_notes"]
         assert not re.search(r"/(home|root|tmp|work)/", json.dumps(notes))
 
@@ -130,7 +130,7 @@ def test_the_card_says_what_the_files_say():
     assert all(f"`{name}`" in text for name in notes["target"].split(","))
     assert f"{notes['num_samples']:,}" in text and f"generator version {notes['generator_version']}" in text
     assert f"{notes['start']['steps']} steps" in text and f"{notes['steps']} steps" in text
-    assert f"{localizer_notes(LOCALIZER_FILE)['steps']} steps" in text
+    assert f"{detector_notes(DETECTOR_FILE)['steps']} steps" in text
 
 
 def test_the_released_start_is_what_the_released_network_was_adapted_from():

@@ -55,7 +55,7 @@ def test_what_predict_needs_is_looked_at(tmp_path: Path, monkeypatch: pytest.Mon
     found = by_part(DoctorConfig())
     assert found["released networks"].is_there and "3 files" in found["released networks"].detail
     assert found["annotated videos"].is_there
-    monkeypatch.setattr(doctor_module, "LOCALIZER_FILE", tmp_path / "gone.safetensors")
+    monkeypatch.setattr(doctor_module, "DETECTOR_FILE", tmp_path / "gone.safetensors")
     monkeypatch.setattr(cv2, "VideoWriter", ClosedWriter)
     missing = by_part(DoctorConfig())
     networks, videos = missing["released networks"], missing["annotated videos"]

@@ -8,7 +8,7 @@ RELEASED, RELEASED_START = "released", "released_start"
 """Stand for a network of this folder, in place of a file's name; the second for the pose network before adaptation."""
 POSE_FILE = Path(__file__).parent / "pose.safetensors"
 START_FILE = Path(__file__).parent / "start.safetensors"
-LOCALIZER_FILE = Path(__file__).parent / "localizer.safetensors"
+DETECTOR_FILE = Path(__file__).parent / "detector.safetensors"
 POSE_FILES = {RELEASED: POSE_FILE, RELEASED_START: START_FILE}
 
 
@@ -21,6 +21,6 @@ def pose_file(given: str | Path, key: str = "checkpoint") -> Path:
     return require_file(POSE_FILES.get(str(given), given), key)
 
 
-def localizer_file(given: str | Path, key: str = "localizer") -> Path:
+def detector_file(given: str | Path, key: str = "detector") -> Path:
     """As ``pose_file``, for the network that finds hands in whole photos."""
-    return require_file(LOCALIZER_FILE if str(given) == RELEASED else given, key)
+    return require_file(DETECTOR_FILE if str(given) == RELEASED else given, key)

@@ -52,7 +52,7 @@ def test_the_report_fits_a_desk_and_a_phone(report: Path) -> None:
             page.goto(report.as_uri())
             assert page.title() == "Transfer report" and errors == []
             page.evaluate(OPEN)
-            assert page.locator(".note").first.inner_text().endswith(ALARM)
+            assert page.detector(".note").first.inner_text().endswith(ALARM)
             assert page.evaluate(BROKEN) == []
             assert sideways_px(page) == 0 and page.evaluate(BEYOND) == []
             assert page.evaluate(SMALLEST_PX) >= 11

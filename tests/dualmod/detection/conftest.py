@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from dualmod.detection.cutouts import Cutout
-from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from dualmod.detection.network import DetectorNet, DetectorNetConfig
 
 MAGENTA = (255, 0, 255)
-TINY = LocalizerNetConfig(image_size=64, backbone="mobilenetv3_small_050", width=16)
+TINY = DetectorNetConfig(image_size=64, backbone="mobilenetv3_small_050", width=16)
 
 
 @pytest.fixture
-def tiny_localizer() -> LocalizerNet:
+def tiny_detector() -> DetectorNet:
     torch.manual_seed(0)
-    return LocalizerNet(TINY)
+    return DetectorNet(TINY)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Finding hands in photos of any size, the file of a localizer, and what is said about wrong input."""
+"""Finding hands in photos of any size, the file of a detector, and what is said about wrong input."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from dualmod.checkpoints.checkpoint import load_network, save_network
-from dualmod.detection.centernet_detector import Localizer
-from dualmod.detection.checkpoint import load_localizer, localizer_notes, round_as_stored, save_localizer
+from dualmod.detection.centernet_detector import CenterNetDetector
+from dualmod.detection.checkpoint import detector_notes, load_detector, round_as_stored, save_detector
 from dualmod.detection.decode import DecodeConfig
 from dualmod.detection.fuse_conv_bn import folded
 from dualmod.detection.letterbox import letterbox
-from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from dualmod.detection.network import DetectorNet, DetectorNetConfig
 from tests.dualmod.detection.conftest import TINY
 
 
@@ -34,13 +34,13 @@ def test_what_is_no_8_bit_rgb_is_refused_in_one_line(photo):
         letterbox(photo, 64)
 
 
-def test_find_is_the_same_for_each_photo_alone(tiny_localizer):
+def test_find_is_the_same_for_each_photo_alone(tiny_detector):
     photos = [np.random.default_rng(k).integers(0, 256, (40 + 9 * k, 77, 3), dtype=np.uint8) for k in range(5)]
-    localizer = Localizer(tiny_localizer, torch.device("cpu"), config=DecodeConfig(min_score=0.05), batch_size=2)
-    together = localizer.find(photos)
-    assert localizer.find([]) == [] and sum(map(len, together)) > 0
+    detector = CenterNetDetector(tiny_detector, torch.device("cpu"), config=DecodeConfig(min_score=0.05), batch_size=2)
+    together = detector.find(photos)
+    assert detector.find([]) == [] and sum(map(len, together)) > 0
     for photo, hands in zip(photos, together, strict=True):
-        (alone,) = localizer.find([photo])
+        (alone,) = detector.find([photo])
         assert [h.score for h in alone] == pytest.approx([h.score for h in hands], abs=1e-5)
         assert [h.score for h in hands] == sorted((h.score for h in hands), reverse=True)
         for one, other in zip(alone, hands, strict=True):
@@ -51,7 +51,7 @@ def test_find_is_the_same_for_each_photo_alone(tiny_localizer):
 @pytest.mark.parametrize("backbone", ["mobilenetv3_small_050", "tf_efficientnet_lite0"])
 def test_a_folded_network_is_the_same_function(backbone):
     torch.manual_seed(0)
-    net = LocalizerNet(LocalizerNetConfig(**{**vars(TINY), "backbone": backbone}))
+    net = DetectorNet(DetectorNetConfig(**{**vars(TINY), "backbone": backbone}))
     net.train()(torch.rand(4, 3, 64, 64))  # statistics that are not those of the start
     before, image = net.eval()(torch.ones(1, 3, 64, 64)).heat, torch.rand(2, 3, 64, 64)
     fast = folded(net)
@@ -61,47 +61,47 @@ def test_a_folded_network_is_the_same_function(backbone):
     assert torch.equal(net(torch.ones(1, 3, 64, 64)).heat, before)
 
 
-def test_a_file_gives_the_network_that_was_measured(tiny_localizer, tmp_path):
-    round_as_stored(tiny_localizer).eval()
+def test_a_file_gives_the_network_that_was_measured(tiny_detector, tmp_path):
+    round_as_stored(tiny_detector).eval()
     file = tmp_path / "model.safetensors"
-    save_localizer(file, tiny_localizer, {"stage": "test"})
-    loaded, image = load_localizer(file), torch.rand(1, 3, 64, 64)
-    assert torch.equal(loaded(image).heat, tiny_localizer(image).heat) and not loaded.training
-    assert localizer_notes(file) == {"stage": "test"}
+    save_detector(file, tiny_detector, {"stage": "test"})
+    loaded, image = load_detector(file), torch.rand(1, 3, 64, 64)
+    assert torch.equal(loaded(image).heat, tiny_detector(image).heat) and not loaded.training
+    assert detector_notes(file) == {"stage": "test"}
     assert {t.dtype for t in load_file(file).values() if t.ndim == 4} == {torch.float16}
 
 
-def test_a_pose_network_is_no_localizer_and_a_localizer_no_pose_network(tiny_net, tiny_localizer, tmp_path):
-    pose, localizer = tmp_path / "pose.safetensors", tmp_path / "localizer.safetensors"
+def test_a_pose_network_is_no_detector_and_a_detector_no_pose_network(tiny_net, tiny_detector, tmp_path):
+    pose, detector = tmp_path / "pose.safetensors", tmp_path / "detector.safetensors"
     save_network(pose, tiny_net, {})
-    save_localizer(localizer, tiny_localizer, {})
-    with pytest.raises(ValueError, match=r"localizer=.*pose\.safetensors is a pose network.*; give a localizer"):
-        Localizer.load(pose, "cpu")
-    with pytest.raises(ValueError, match=r"checkpoint=.*is a localizer.*; give a pose network") as error:
-        load_network(localizer)
+    save_detector(detector, tiny_detector, {})
+    with pytest.raises(ValueError, match=r"detector=.*pose\.safetensors is a pose network.*; give a detector"):
+        CenterNetDetector.load(pose, "cpu")
+    with pytest.raises(ValueError, match=r"checkpoint=.*is a detector.*; give a pose network") as error:
+        load_network(detector)
     assert "\n" not in str(error.value)
 
 
-def test_a_damaged_file_is_named(tmp_path, tiny_localizer):
+def test_a_damaged_file_is_named(tmp_path, tiny_detector):
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"nothing")
     with pytest.raises(ValueError, match="is no readable safetensors file"):
-        load_localizer(file)
-    with pytest.raises(FileNotFoundError, match="localizer="):
-        load_localizer(tmp_path / "none")
-    tiny_localizer.config = LocalizerNetConfig(**{**vars(TINY), "width": 24})
-    save_localizer(file, tiny_localizer, {})
+        load_detector(file)
+    with pytest.raises(FileNotFoundError, match="detector="):
+        load_detector(tmp_path / "none")
+    tiny_detector.config = DetectorNetConfig(**{**vars(TINY), "width": 24})
+    save_detector(file, tiny_detector, {})
     with pytest.raises(ValueError, match="does not fit its own network"):
-        load_localizer(file)
+        load_detector(file)
 
 
 def test_frozen_stages_stay_and_trimmed_blocks_are_gone():
-    net = LocalizerNet(LocalizerNetConfig(**{**vars(TINY), "frozen_stages": 2, "trimmed_blocks": 1})).train()
+    net = DetectorNet(DetectorNetConfig(**{**vars(TINY), "frozen_stages": 2, "trimmed_blocks": 1})).train()
     before = {name: value.clone() for name, value in net.stages[:2].state_dict().items()}
     net(torch.rand(2, 3, 64, 64)).heat.sum().backward()
     after = net.stages[:2].state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
     assert all(p.grad is None for p in net.stages[:2].parameters())
-    assert len(net.stages[-1]) == len(LocalizerNet(TINY).stages[-1]) - 1
+    assert len(net.stages[-1]) == len(DetectorNet(TINY).stages[-1]) - 1
     with pytest.raises(ValueError, match=r"network\.trimmed_blocks=9 is not legal"):
-        LocalizerNet(LocalizerNetConfig(**{**vars(TINY), "trimmed_blocks": 9}))
+        DetectorNet(DetectorNetConfig(**{**vars(TINY), "trimmed_blocks": 9}))

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dualmod.detection.loss import LocalizerLossConfig, focal_loss, localizer_losses, masked_mean
+from dualmod.detection.loss import DetectorLossConfig, detector_losses, focal_loss, masked_mean
 from dualmod.detection.network import CentreMaps
 from dualmod.detection.targets import HAND, SceneHands, centre_targets
 
@@ -44,17 +44,17 @@ def made(right: float):
 
 def test_true_maps_cost_nothing_and_wrong_ones_what_they_are_off_by():
     maps, targets = made(1.0)
-    weights = LocalizerLossConfig(heat=1, size=1, offset=1, right=1)
-    assert all(term < 1e-6 for term in localizer_losses(maps, targets, weights).values())
+    weights = DetectorLossConfig(heat=1, size=1, offset=1, right=1)
+    assert all(term < 1e-6 for term in detector_losses(maps, targets, weights).values())
     off = CentreMaps(maps.heat, maps.log_size + 0.25, maps.offset - 0.5, -maps.right)
-    found = localizer_losses(off, targets, LocalizerLossConfig(heat=1, size=2, offset=1, right=1))
+    found = detector_losses(off, targets, DetectorLossConfig(heat=1, size=2, offset=1, right=1))
     assert found["size"] == pytest.approx(2 * 2 * 0.25) and found["offset"] == pytest.approx(2 * 0.5)
     assert found["right"] == pytest.approx(30, abs=1e-3)
 
 
 def test_a_hand_of_unknown_side_teaches_no_side():
     maps, targets = made(math.nan)
-    assert localizer_losses(maps, targets, LocalizerLossConfig())["right"] == 0
+    assert detector_losses(maps, targets, DetectorLossConfig())["right"] == 0
 
 
 def test_a_mean_over_nothing_is_0():

@@ -92,6 +92,6 @@ def test_a_missed_hand_is_wrong_in_every_2d_metric(labelled, tiny_net, monkeypat
     assert metrics["given"]["pck_box@0.1"] == pytest.approx(43 / 64, abs=1e-5)
 
 
-def test_saved_predictions_take_no_localizer():
-    with pytest.raises(ValueError, match="localizer=released is not legal: it must be empty with predictions"):
-        EvaluateConfig(dataset="a", out="b", predictions="c", localizer="released")
+def test_saved_predictions_take_no_detector():
+    with pytest.raises(ValueError, match="detector=released is not legal: it must be empty with predictions"):
+        EvaluateConfig(dataset="a", out="b", predictions="c", detector="released")

@@ -1,4 +1,4 @@
-"""What a locator found is looked at again: boxes fit, faces fall behind, and one hand is found once."""
+"""What a detector found is looked at again: boxes fit, faces fall behind, and one hand is found once."""
 
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 @dataclass
 class Found:
-    """A locator that says what it was told to."""
+    """A detector that says what it was told to."""
 
     hands: list[HandBox]
 

@@ -1,4 +1,4 @@
-"""Windows cover every photo, and the locator finds the disc wherever it is."""
+"""Windows cover every photo, and the detector finds the disc wherever it is."""
 
 import sys
 from dataclasses import replace
@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dualmod.checkpoints.released import LOCALIZER_FILE
+from dualmod.checkpoints.released import DETECTOR_FILE
 from dualmod.detection.decode import DecodeConfig
 from dualmod.geometry.crop import crop_side_px
 from dualmod.geometry.windows import window_boxes
 from dualmod.inference.box_refinement import LEAST_FIND, MOST_FINDS, SecondLook
-from dualmod.inference.detectors import GivenBox, WindowLocator, open_locator
+from dualmod.inference.detectors import GivenBox, SlidingWindowDetector, open_detector
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 
@@ -42,7 +42,7 @@ def test_the_whole_photo_is_one_window():
 @pytest.mark.parametrize("place", [(300.0, 40.0), (20.0, 220.0), (160.0, 120.0)])
 def test_a_small_hand_is_found_anywhere(place):
     image = disc_image(*place, radius=12, size=(320, 240))
-    (hands,) = WindowLocator(DiscPredictor()).find([image])
+    (hands,) = SlidingWindowDetector(DiscPredictor()).find([image])
     assert len(hands) == 1
     box = hands[0].box_px
     np.testing.assert_allclose((box[:2] + box[2:]) / 2, place, atol=1)
@@ -61,36 +61,36 @@ def test_the_surest_stays_and_large_windows_have_a_bonus():
                 is_small = (boxes_px[:, 2] - boxes_px[:, 0]) * self.crop_margin < 200
                 return replace(found, confidence=np.where(is_small, 0.1 * surer, 0.1)[:, None] * np.ones(21))  # noqa: B023
 
-        ((hand,),) = WindowLocator(Layered(), (1.0, 0.5)).find([image])
+        ((hand,),) = SlidingWindowDetector(Layered(), (1.0, 0.5)).find([image])
         sides.append(hand.box_px[2] - hand.box_px[0])
         assert hand.score == pytest.approx(0.1 if surer < 1.2 else 0.2)
     assert sides[0] > 1.9 * sides[1]
 
 
 def test_a_given_box_is_taken_as_it_is_and_refused_outside():
-    locator = GivenBox((10.0, 20.0, 500.0, 90.0))
-    (hand,) = locator.find([disc_image(5, 5)])[0]
+    detector = GivenBox((10.0, 20.0, 500.0, 90.0))
+    (hand,) = detector.find([disc_image(5, 5)])[0]
     assert hand.box_px.tolist() == [10, 20, 500, 90] and hand.right_probability == 0.5
     with pytest.raises(ValueError, match=r"box=10,20,500,90 lies outside the photo of 160 x 20 px"):
-        locator.find([disc_image(5, 5, size=(160, 20))])
+        detector.find([disc_image(5, 5, size=(160, 20))])
 
 
-def test_the_options_choose_the_locator(monkeypatch, tmp_path):
+def test_the_options_choose_the_detector(monkeypatch, tmp_path):
     predictor = DiscPredictor()
     loaded = []
     trained = SimpleNamespace(load=lambda path, device, config: loaded.append((path, device, config)))
-    monkeypatch.setitem(sys.modules, "dualmod.detection.centernet_detector", SimpleNamespace(Localizer=trained))
-    options = {"box_px": None, "localizer": "windows", "device": "cpu"}
+    monkeypatch.setitem(sys.modules, "dualmod.detection.centernet_detector", SimpleNamespace(CenterNetDetector=trained))
+    options = {"box_px": None, "detector": "windows", "device": "cpu"}
     file = tmp_path / "a.safetensors"
     file.touch()
     for given in (str(file), "released"):
-        assert open_locator(predictor, **options | {"localizer": given}) == (SecondLook(None, predictor), "localizer")
+        assert open_detector(predictor, **options | {"detector": given}) == (SecondLook(None, predictor), "detector")
     finds = DecodeConfig(min_score=LEAST_FIND, max_hands=MOST_FINDS)
-    assert loaded == [(file, "cpu", finds), (LOCALIZER_FILE, "cpu", finds)]
-    open_locator(predictor, **options | {"localizer": str(file)}, most_hands=20)
+    assert loaded == [(file, "cpu", finds), (DETECTOR_FILE, "cpu", finds)]
+    open_detector(predictor, **options | {"detector": str(file)}, most_hands=20)
     assert loaded[-1][2].max_hands == 40
-    with pytest.raises(FileNotFoundError, match="localizer=gone"):
-        open_locator(predictor, **options | {"localizer": "gone"})
-    assert open_locator(predictor, **options | {"box_px": (0, 0, 1, 1)}) == (GivenBox((0, 0, 1, 1)), "given")
-    locator, name = open_locator(predictor, **options)
-    assert isinstance(locator, WindowLocator) and name == "windows"
+    with pytest.raises(FileNotFoundError, match="detector=gone"):
+        open_detector(predictor, **options | {"detector": "gone"})
+    assert open_detector(predictor, **options | {"box_px": (0, 0, 1, 1)}) == (GivenBox((0, 0, 1, 1)), "given")
+    detector, name = open_detector(predictor, **options)
+    assert isinstance(detector, SlidingWindowDetector) and name == "windows"

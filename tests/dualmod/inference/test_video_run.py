@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dualmod.inference.detectors import WindowLocator
+from dualmod.inference.detectors import SlidingWindowDetector
 from dualmod.inference.json_output import Origin
 from dualmod.inference.one_euro import OneEuroConfig
 from dualmod.inference.top_down import HandFinder
@@ -27,7 +27,7 @@ def written_video(path, frames, rate: float = 25.0):
 
 def run_on(path, one_euro=None, predictor=None) -> VideoRun:
     predictor = predictor or DiscPredictor()
-    return VideoRun(path, HandFinder(predictor, WindowLocator(predictor), "windows"), ORIGIN, one_euro)
+    return VideoRun(path, HandFinder(predictor, SlidingWindowDetector(predictor), "windows"), ORIGIN, one_euro)
 
 
 @pytest.fixture

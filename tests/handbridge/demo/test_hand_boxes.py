@@ -42,7 +42,7 @@ def test_two_clicks_are_a_box_that_can_be_read_back() -> None:
     assert box is not None and box.tolist() == [20, 12, 150, 81]
 
 
-def test_hands_are_those_of_the_locator_rated_by_their_joints(tiny_net: DualModalityNet) -> None:
+def test_hands_are_those_of_the_detector_rated_by_their_joints(tiny_net: DualModalityNet) -> None:
     predictor = Predictor(tiny_net, choose_device("cpu"))
     photo = np.random.default_rng(0).integers(0, 255, (90, 140, 3), dtype=np.uint8)
     boxes = [HandBox(np.array(box, float), 0.5, 0.5) for box in ([10, 10, 60, 60], [70, 20, 120, 80], [0, 0, 30, 30])]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dualmod.checkpoints.checkpoint import choose_device
-from dualmod.inference.detectors import WindowLocator
+from dualmod.inference.detectors import SlidingWindowDetector
 from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet
 from handbridge.demo.hand_boxes import sure_hands
@@ -41,7 +41,7 @@ def address(tiny_net: DualModalityNet) -> Iterator[str]:
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}; the page needs handbridge[demo], its test playwright")
     predictor = Predictor(tiny_net, choose_device("cpu"))
-    networks = Networks(predictor, predictor, sure_hands(predictor, WindowLocator(predictor)), least_score=0.0)
+    networks = Networks(predictor, predictor, sure_hands(predictor, SlidingWindowDetector(predictor)), least_score=0.0)
     with quiet_gradio(), take_port("127.0.0.1", 0) as listening:
         server = make_server(networks, examples=[])
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -61,9 +61,9 @@ def test_an_uploaded_picture_comes_back_with_its_skeleton(address: str, render: 
         page.on("request", lambda request: asked.append(request.url))
         page.goto(address)
         page.get_by_text("Give a photograph of a hand").wait_for()
-        assert not page.locator(SHOWN).count()
+        assert not page.detector(SHOWN).count()
         page.set_input_files("#photo input[type=file]", render)
-        page.locator(SHOWN).wait_for()
+        page.detector(SHOWN).wait_for()
         check_skeleton_is_on(render, picture_of(page, SHOWN))
         for name in ("#overlay-before", "#depth", "#mask", "#depth-before", "#mask-before"):
             assert np.ptp(picture_of(page, f"{name} img")) > 50, name
@@ -72,7 +72,7 @@ def test_an_uploaded_picture_comes_back_with_its_skeleton(address: str, render: 
             page.evaluate("document.querySelector('#joints .js-plotly-plot').data.map(t => t.type)")
             == ["scatter3d"] * 6
         )
-        assert "time by part" in page.locator("#numbers").inner_text()
+        assert "time by part" in page.detector("#numbers").inner_text()
         check_two_clicks_are_a_box(page)
         check_a_useless_file_is_refused_in_words(page, tmp_path)
         page.set_viewport_size({"width": 390, "height": 800})
@@ -91,28 +91,28 @@ def check_skeleton_is_on(uploaded: Path, shown: np.ndarray) -> None:
 
 def check_two_clicks_are_a_box(page: Any) -> None:
     page.set_viewport_size({"width": 1280, "height": 1600})
-    place = page.locator("#photo img").first.bounding_box()
+    place = page.detector("#photo img").first.bounding_box()
     for share, then in ((0.25, "now click the opposite corner"), (0.75, "found by itself")):
         page.mouse.click(place["x"] + share * place["width"], place["y"] + share * place["height"])
         page.get_by_placeholder(then).wait_for()
     page.get_by_text("the box given").wait_for()
-    corners = [float(part) for part in page.locator("#box").locator("input, textarea").first.input_value().split(",")]
+    corners = [float(part) for part in page.detector("#box").detector("input, textarea").first.input_value().split(",")]
     assert corners == pytest.approx([80, 80, 240, 240], abs=4)
     assert not page.get_by_text("Error", exact=True).count()
 
 
 def check_a_useless_file_is_refused_in_words(page: Any, folder: Path) -> None:
     (folder / "diary.jpg").write_text("dear diary")
-    page.locator("#photo").get_by_label("Remove Image").first.click()
+    page.detector("#photo").get_by_label("Remove Image").first.click()
     page.get_by_text("Give a photograph of a hand").wait_for()
     page.set_input_files("#photo input[type=file]", folder / "diary.jpg")
     page.get_by_text("This photo is of no use here").wait_for()
-    assert not page.locator(SHOWN).is_visible()
+    assert not page.detector(SHOWN).is_visible()
 
 
 def picture_of(page: Any, selector: str) -> np.ndarray:
     """The picture of an ``img`` as the server sent it, BGR."""
-    answer = page.request.get(page.locator(selector).get_attribute("src"))
+    answer = page.request.get(page.detector(selector).get_attribute("src"))
     assert answer.ok
     decoded = cv2.imdecode(np.frombuffer(answer.body(), np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None

@@ -27,7 +27,7 @@ def checkpoint(tiny_net: DualModalityNet, tmp_path: Path) -> Path:
     ("options", "said"),
     [
         (["checkpoint=nowhere"], "checkpoint=nowhere does not exist; give a file"),
-        (["localizer=nowhere"], "localizer=nowhere does not exist; give a file"),
+        (["detector=nowhere"], "detector=nowhere does not exist; give a file"),
         (["checkpoint=CHECKPOINT", "before=nowhere"], "before=nowhere does not exist"),
         (["checkpoint=CHECKPOINT", "port=70000"], "port=70000 is not legal: it must be from 0 to 65535"),
         (["checkpoint=CHECKPOINT", "examples=-1"], "examples=-1 is not legal"),
@@ -65,16 +65,16 @@ def test_a_port_that_is_taken_is_named_with_another() -> None:
 
 
 def test_before_is_a_network_of_its_own_or_none(checkpoint: Path) -> None:
-    alone = load_networks(DemoConfig(checkpoint=str(checkpoint), localizer="windows", device="cpu", least_score=0.3))
+    alone = load_networks(DemoConfig(checkpoint=str(checkpoint), detector="windows", device="cpu", least_score=0.3))
     assert alone.before is None and alone.least_score == 0.3
     both = load_networks(
-        DemoConfig(checkpoint=str(checkpoint), localizer="windows", before=str(checkpoint), device="cpu")
+        DemoConfig(checkpoint=str(checkpoint), detector="windows", before=str(checkpoint), device="cpu")
     )
     assert both.before is not None and both.before is not both.after
 
 
 def test_the_released_network_stands_beside_its_start_unless_told_otherwise() -> None:
-    beside, alone = (load_networks(DemoConfig(localizer="windows", device="cpu", before=b)) for b in ("auto", "none"))
+    beside, alone = (load_networks(DemoConfig(detector="windows", device="cpu", before=b)) for b in ("auto", "none"))
     assert alone.before is None and beside.before is not None
     assert largest_shift(beside.after.net, beside.before.net) > 0
 

@@ -8,7 +8,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dualmod.detection.network import LocalizerNet, LocalizerNetConfig
+from dualmod.detection.network import DetectorNet, DetectorNetConfig
 from dualmod.network.backbone import backbone_stages
 from dualmod.network.cpu import frozen_stage
 from dualmod.network.cpu.batch_norm import use_fast_norm
@@ -156,8 +156,8 @@ def test_an_encoder_folds_its_frozen_stages_in_training_alone(folded):
     assert len(folded) == 9
 
 
-def test_the_localizer_folds_too(folded):
-    LocalizerNet(LocalizerNetConfig(weights="", frozen_stages=2)).train()(torch.rand(2, 3, 64, 64))
+def test_the_detector_folds_too(folded):
+    DetectorNet(DetectorNetConfig(weights="", frozen_stages=2)).train()(torch.rand(2, 3, 64, 64))
     assert len(folded) == 9
 
 

@@ -1,4 +1,4 @@
-"""Measures of a localizer against hand-computed cases, and the stage on a made-up set."""
+"""Measures of a detector against hand-computed cases, and the stage on a made-up set."""
 
 import json
 from dataclasses import replace
@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from dualmod.data.image_sets import open_labelled
-from dualmod.detection.checkpoint import save_localizer
+from dualmod.detection.checkpoint import save_detector
 from dualmod.detection.decode import DecodeConfig, FoundHands
 from dualmod.detection.detector import HandBox
 from dualmod.detection.metrics import _matched, photo_finds
-from dualmod.evaluate_detector import EvaluateLocalizerConfig, evaluate_localizer, main, measured
+from dualmod.evaluate_detector import EvaluateDetectorConfig, evaluate_detector, main, measured
 
 TRUE_BOX = np.array([10.0, 10, 30, 30])
 
@@ -71,24 +71,24 @@ def test_shares_iou_and_sides_of_a_set(root):
     assert 0 <= result["recall@0.5"]["low"] <= 2 / 3 <= result["recall@0.5"]["high"] <= 1
 
 
-def test_the_stage_leaves_metrics_and_overlays(root, tiny_localizer, tmp_path):
+def test_the_stage_leaves_metrics_and_overlays(root, tiny_detector, tmp_path):
     model = tmp_path / "model.safetensors"
-    save_localizer(model, tiny_localizer, {})
-    out = evaluate_localizer(
-        EvaluateLocalizerConfig(str(model), "toy", str(tmp_path / "out"), str(root), decode=DecodeConfig(0.05))
+    save_detector(model, tiny_detector, {})
+    out = evaluate_detector(
+        EvaluateDetectorConfig(str(model), "toy", str(tmp_path / "out"), str(root), decode=DecodeConfig(0.05))
     )
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["toy"]["num_images"] == 3 and metrics["toy"]["ms_per_photo"] > 0
     assert cv2.imread(str(out / "overlays.jpg")).shape == (192, 8 * 192, 3)
 
 
-def test_bad_input_is_one_line(root, tiny_localizer, tmp_path, capsys):
+def test_bad_input_is_one_line(root, tiny_detector, tmp_path, capsys):
     model = tmp_path / "model.safetensors"
-    save_localizer(model, tiny_localizer, {})
+    save_detector(model, tiny_detector, {})
     for options, said in [
-        ([f"localizer={tmp_path}/none", "dataset=toy"], "localizer="),
-        ([f"localizer={model}", "dataset=toys"], "dataset=toys is not in root="),
+        ([f"detector={tmp_path}/none", "dataset=toy"], "detector="),
+        ([f"detector={model}", "dataset=toys"], "dataset=toys is not in root="),
     ]:
         assert main([*options, f"root={root}", f"out={tmp_path}/out"]) == 1
         error = capsys.readouterr().err
-        assert error.startswith(f"handbridge evaluate-localizer: {said}") and error.count("\n") == 1
+        assert error.startswith(f"handbridge evaluate-detector: {said}") and error.count("\n") == 1
