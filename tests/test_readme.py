@@ -1,4 +1,4 @@
-"""The commands of the README run, one after the other as they stand there, at a size that takes seconds."""
+"""The commands of docs/stages.md and the README run, one after the other, at a size that takes seconds."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from distill.targets.simulated import SimulatedTargetConfig, lay_out
 from handbridge.cli import main
-from tests.test_docs import README, blocks, handbridge_words
+from tests.test_docs import README, STAGES_PAGE, blocks, handbridge_words
 
 SETS = ("ntu_real", "hagrid", "ti1k", "sign_digits", "webcam")
 ELSEWHERE = {
@@ -71,7 +71,9 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_commands_of_the_readme_run(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [line for block in blocks(README, "sh") for line in block.splitlines()]
+    pages = (STAGES_PAGE, README)
+    lines = [line for page in pages for block in blocks(page, "sh") for line in block.splitlines()]
+    lines = list(dict.fromkeys(lines))
     commands = handbridge_words(lines)
     assert len(commands) > 25
     failed = []

@@ -1,4 +1,4 @@
-"""Views a second of one core in today's step of ``source_only`` and in that of an older commit, for the README.
+"""Views a second of one core in today's step of ``source_only`` and in that of an older commit, for docs/speed.md.
 
 python -m benchmarks.pretraining.step_speed DATA      time the steps, keep the times, and write the table
 python -m benchmarks.pretraining.step_speed           write the table from the times that are kept
@@ -30,7 +30,7 @@ ROWS = {
     "today, that network (five stages)": ("five_stages", "", ("batch_size=32", *FIVE_STAGES)),
     "today, `network=laptop` (four stages)": ("laptop", "", ("batch_size=32",)),
 }
-TIMES, README = HERE / "results" / "step_speed.times.json", HERE.parents[1] / "README.md"
+TIMES, PAGE = HERE / "results" / "step_speed.times.json", HERE.parents[1] / "docs" / "speed.md"
 ROUNDS = 25
 
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given:
             time_steps(require_folder(Path(given[0]), "DATA"))
-        write_between_markers(README, "step", markdown())
+        write_between_markers(PAGE, "step", markdown())
     except (ValueError, OSError) as error:
         sys.stderr.write(f"step_speed: {' '.join(str(error).split())}\n")
         return 1

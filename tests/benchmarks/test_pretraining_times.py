@@ -214,7 +214,7 @@ def test_the_code_of_another_commit_is_unpacked_once(tmp_path):
 
 def test_the_readme_shows_the_step_times_that_are_kept():
     table = step_speed.markdown()
-    assert table in step_speed.README.read_text()
+    assert table in step_speed.PAGE.read_text()
     kept = json.loads(step_speed.TIMES.read_text())["rows"]
     ratio = kept["older"][0]["ms"] / kept["five_stages"][0]["ms"]
     assert f"x {ratio:.2f} |" in table and f"| {1000 * 32 / kept['older'][0]['ms']:.0f} | x 1.00 |" in table
