@@ -22,8 +22,8 @@ from scipy.spatial.transform import Rotation
 from distill.pose_coverage.box_poses import box_poses, pose_distance
 from distill.pose_coverage.pose_index import PoseIndex
 from distill.pose_coverage.renders import labels_of
+from synth.common.conventions import LEFT
 from synth.dataset import SampleStore
-from synth.hand.conventions import LEFT
 
 POSES, QUERIES, NEIGHBOURS = 1_000_000, 200, 10
 BLEND, TURN_RAD, MOVED = 0.3, 0.25, 0.01

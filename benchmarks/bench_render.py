@@ -112,7 +112,7 @@ def cuda_lines() -> list[str]:
     note = f"batch {CUDA_BATCH}, {CUDA_SIZE_PX} px, {torch.cuda.get_device_name()}"
     lines = [f"torch rasteriser: {_cuda_rate(lambda: _rasterise(batch), len(scenes)):.0f} images/s ({note})"]
     try:
-        from synth.render import pytorch3d_convert as parts
+        from synth.render.pytorch3d_backend import convert as parts
 
         p3d, size = parts.load_pytorch3d(), batch.image_size
         theirs = _cuda_rate(

@@ -29,8 +29,8 @@ from dualmod.network.cpu import frozen_stage
 from dualmod.network.model import DualModalityNet
 from dualmod.pretrain import PretrainConfig
 from dualmod.pretraining.objective import objective
+from dualmod.runtime.malloc import keep_freed_memory
 from dualmod.training.averaged_weights import average_into
-from dualmod.training.malloc import keep_freed_memory
 from synth.common.config import compose_config
 
 ROUNDS, WARM_UP = 12, 3

@@ -30,7 +30,7 @@ from dualmod.network.model import DualModalityNet
 from dualmod.network.train_eval_mode import note_untrained_depth
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.pretraining.batches import supervised_batches
-from dualmod.training.distributed import require_one_process
+from dualmod.runtime.distributed import require_one_process
 from dualmod.training.loop import run_training
 from dualmod.training.module import NotFiniteError
 from synth.common.config import check, stage_main

@@ -27,7 +27,7 @@ from dualmod.detection.scene_config import SceneConfig
 from dualmod.detection.targets import centre_targets
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.pretrain_detector import scene_losses
-from dualmod.training.distributed import require_one_process
+from dualmod.runtime.distributed import require_one_process
 from dualmod.training.loop import run_training
 from dualmod.training.module import OptimizerConfig, TrainingModule
 from synth.common.config import check, option, required, stage_main

@@ -32,7 +32,7 @@ from dualmod.network.model import DualModalityNet
 from dualmod.pretrain import FREE_KEYS, MODEL_FILE
 from dualmod.pretraining.batches import supervised_batches
 from dualmod.pretraining.objective import MethodConfig, mirrored_rows, objective
-from dualmod.training.distributed import require_one_process
+from dualmod.runtime.distributed import require_one_process
 from dualmod.training.loop import run_training
 from dualmod.training.module import TrainingModule
 from synth.common.config import check, option, required, stage_main

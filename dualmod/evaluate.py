@@ -27,8 +27,8 @@ from dualmod.inference.pose_overlays import overlay_sheet
 from dualmod.inference.predictor import CROP_MARGIN, HandEstimates, Predictor, check_crop_margin
 from dualmod.inference.test_time_augmentation import VIEWS, with_views
 from synth.common.config import check, option, required, stage_main
+from synth.common.conventions import REFERENCE_BONE, RIGHT, ROOT_JOINT, UNKNOWN
 from synth.common.files import open_run_folder, written_atomically
-from synth.hand.conventions import REFERENCE_BONE, RIGHT, ROOT_JOINT, UNKNOWN
 
 GIVEN_FOR_3D = "true intrinsics and true length of the reference bone; the root's depth is predicted"
 HANDEDNESS_CHOICES = ("predicted", "given", "both")

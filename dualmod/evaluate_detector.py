@@ -21,8 +21,8 @@ from dualmod.detection.metrics import FOUND_IOU, photo_finds
 from dualmod.evaluation.metrics import json_number, score
 from dualmod.inference.detection_overlays import finds_sheet
 from synth.common.config import check, option, required, stage_main
+from synth.common.conventions import RIGHT, UNKNOWN
 from synth.common.files import open_run_folder, require_file, written_atomically
-from synth.hand.conventions import RIGHT, UNKNOWN
 
 
 @dataclass

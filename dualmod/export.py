@@ -30,10 +30,10 @@ from dualmod.deploy.int8 import calibration_inputs, quantise
 from dualmod.deploy.onnx_file import OnnxNetwork, annotate, require_packages, write_onnx
 from dualmod.network.train_eval_mode import note_untrained_depth
 from synth.common.config import check, option, required, stage_main
+from synth.common.conventions import JOINT_NAMES, REFERENCE_BONE, ROOT_JOINT
 from synth.common.files import require_writable, written_atomically
 from synth.common.version import installed_version
 from synth.dataset.shards import file_sha256
-from synth.hand.conventions import JOINT_NAMES, REFERENCE_BONE, ROOT_JOINT
 
 FORMATS = ("onnx",)
 PRECISIONS = ("fp32", "int8")

@@ -23,8 +23,8 @@ from dualmod.inference.test_time_augmentation import PHOTO_VIEWS, VIEWS, with_vi
 from dualmod.inference.top_down import PREDICTED, Camera, HandFinder
 from dualmod.inference.video_run import VideoRun
 from synth.common.config import check, option, required, stage_main
+from synth.common.conventions import LEFT, RIGHT
 from synth.common.files import open_run_folder
-from synth.hand.conventions import LEFT, RIGHT
 
 SUMMARY = "summary"
 HANDEDNESS = (PREDICTED, LEFT, RIGHT)

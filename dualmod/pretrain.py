@@ -23,7 +23,7 @@ from dualmod.pretraining.batches import method_heads, step_batches
 from dualmod.pretraining.config import PretrainMethod
 from dualmod.pretraining.contrastive_phase import contrast_objective
 from dualmod.pretraining.objective import Head, objective
-from dualmod.training.distributed import Ranks, launched_ranks
+from dualmod.runtime.distributed import Ranks, launched_ranks
 from dualmod.training.loop import LAST_CHECKPOINT, EngineConfig, run_training
 from dualmod.training.module import OptimizerConfig, TrainingModule
 from dualmod.training.validation import RenderValidation, ValidationConfig

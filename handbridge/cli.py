@@ -13,7 +13,7 @@ VERBS = {
     "verify": ("synth.dataset.verify", "check every sample of a dataset"),
     "preview": ("synth.preview", "show a dataset in one HTML file"),
     "card": ("synth.dataset.card", "write README.md of a dataset: licences, statistics, biases"),
-    "export": ("synth.dataset.export", "write a dataset in the layout of FreiHAND, RHD or COCO"),
+    "export": ("synth.export", "write a dataset in the layout of FreiHAND, RHD or COCO"),
     "build-hand": ("synth.hand.build", "rebuild the open hand from its sources"),
     "import-mano": ("synth.hand.mano.import_mano", "turn an official MANO pickle into plain arrays"),
     "pretrain": ("dualmod.pretrain", "train on a dataset"),

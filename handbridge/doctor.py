@@ -18,7 +18,7 @@ from distill.targets.discovery import AUTO, find_real_root, real_sets
 from dualmod.checkpoints.released import DETECTOR_FILE, POSE_FILES
 from synth.common.config import check, option, stage_main
 from synth.hand import load_hand, skin_files
-from synth.hand.mano.validate import MANO_HELP
+from synth.hand.validate import MANO_HELP
 from synth.render.gl_context import MEND
 
 CORE_PACKAGES = (

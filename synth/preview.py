@@ -13,13 +13,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from synth.common.config import check, option, required, stage_main
+from synth.common.conventions import FINGERS
 from synth.common.drawing import FINGER_COLOURS, contact_sheet, draw_skeleton
 from synth.common.files import require_writable, written_atomically
 from synth.common.subsample import evenly_spaced
 from synth.dataset import Manifest, SampleStore
 from synth.dataset.sample import HandSample
 from synth.dataset.statistics import COUNTED, SampleStatistics, counts, sample_statistics
-from synth.hand.conventions import FINGERS
 
 TILE_PX = 160
 COLUMNS = 8

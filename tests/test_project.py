@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("synth", "dualmod", "distill", "configs")
+PACKAGES = ("synth", "dualmod", "distill", "handbridge", "configs")
 TEXT = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".html", ".css", ".j2", ".sh", ""}
 SELF = Path(__file__).name
 MANO_VERTICES = 778
@@ -91,7 +91,8 @@ def test_constraints_are_sorted_and_name_each_package_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folders", "extras"), [(("synth", "dualmod", "distill"), ("pytorch3d",)), (("tests", "benchmarks"), ("dev",))]
+    ("folders", "extras"),
+    [(("synth", "dualmod", "distill", "handbridge"), ("pytorch3d",)), (("tests", "benchmarks"), ("dev",))],
 )
 def test_what_is_imported_is_a_dependency(folders: tuple[str, ...], extras: tuple[str, ...]) -> None:
     declared = {canonicalize_name(r.name) for r in requirements(*extras)}

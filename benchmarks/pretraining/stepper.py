@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from dualmod import pretrain as pretraining
-from dualmod.training.malloc import keep_freed_memory
+from dualmod.runtime.malloc import keep_freed_memory
 from synth.common.config import compose_config
 
 FIRST_PHASE, SUPERVISED = 0, 1

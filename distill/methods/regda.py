@@ -24,7 +24,7 @@ from distill.targets.views import TargetBatch
 from dualmod.data.batch import HandBatch
 from dualmod.network.model import DualModalityNet
 from synth.common.config import check, option
-from synth.hand.conventions import NUM_JOINTS
+from synth.common.conventions import NUM_JOINTS
 
 EPSILON = 1e-7
 SIGMA_CELLS = 1.0

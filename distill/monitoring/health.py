@@ -17,7 +17,7 @@ from dualmod.inference.predictor import look
 from dualmod.network.model import DualModalityNet
 from dualmod.network.prediction import Prediction
 from dualmod.network.train_eval_mode import evaluating
-from synth.hand.conventions import BONES
+from synth.common.conventions import BONES
 
 SURE_QUANTILE = 0.02
 """A photo counts as a hand when the network is surer of it than of this share of the renders."""

@@ -18,10 +18,10 @@ from distill.pose_coverage.traits import FEWEST, Share, in_words
 from distill.report.figures import plain, stage_colour, svg_uri
 from distill.report.gallery import jpeg_uri
 from dualmod.geometry.crop import apply_affine, box_crop_matrix, crop_image, joints_box
+from synth.common.conventions import LEFT, RIGHT
 from synth.common.drawing import draw_skeleton
 from synth.common.files import written_atomically
 from synth.dataset import SampleStore
-from synth.hand.conventions import LEFT, RIGHT
 
 TILE_PX, TILE_MARGIN = 176, 1.5
 LIKE_SHARE = 0.6
@@ -161,7 +161,7 @@ def _caption(report: Report, row: int, others: int) -> str:
 
 
 def _template() -> Any:
-    environment = Environment(loader=PackageLoader("distill", "coverage"), autoescape=True)
+    environment = Environment(loader=PackageLoader("distill", "pose_coverage"), autoescape=True)
     environment.filters["share"] = lambda value: "" if value is None else f"{value:.0%}"
     environment.filters["distance"] = lambda value: "" if value is None else f"{value:.{DIGITS - 1}f}"
     return environment.get_template("page.html.j2")

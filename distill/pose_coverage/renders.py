@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from distill.pose_coverage.box_poses import box_poses
+from synth.common.conventions import LEFT, NUM_JOINTS
 from synth.dataset import SampleStore
-from synth.hand.conventions import LEFT, NUM_JOINTS
 
 GESTURE_PREFIX = "gesture:"
 

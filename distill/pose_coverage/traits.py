@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float
 from distill.pose_coverage.pose_index import Neighbours
 from distill.pose_coverage.predicted_poses import PredictedPoses
 from distill.pose_coverage.renders import Renders
+from synth.common.conventions import ROOT_JOINT, WRIST
 from synth.dataset.statistics import palm_normal
-from synth.hand.conventions import ROOT_JOINT, WRIST
 
 FACING, ALONG = 0.5, 0.75
 """Shares of a unit vector along the line of sight: of the palm's normal, and of the direction from wrist to knuckles,

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from distill.pseudo_labels.joint_limits import rectify_angles
 from dualmod.geometry.lifting import root_depth_bones
+from synth.common.conventions import BONES, REFERENCE_BONE, ROOT_JOINT
 from synth.hand import HandAxes, bone_lengths, load_hand
-from synth.hand.conventions import BONES, REFERENCE_BONE, ROOT_JOINT
 
 CROP_CENTRE = 0.5
 NEAREST_Z = 0.2

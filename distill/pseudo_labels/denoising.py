@@ -22,7 +22,7 @@ from distill.pseudo_labels.view_consistency import ViewPoses, keep_steady
 from dualmod.inference.test_time_augmentation import vote
 from dualmod.network.prediction import Prediction
 from synth.common.config import check, option
-from synth.hand.conventions import JOINT_NAMES
+from synth.common.conventions import JOINT_NAMES
 
 CONFIDENCE, SPREAD = DOUBTS = ("confidence", "spread")
 NEAR = 0.05

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synth.common.conventions import JOINT_NAMES, WRIST
 from synth.hand import JOINT_LIMITS, HandAxes, load_hand
-from synth.hand.conventions import JOINT_NAMES, WRIST
 
 HINGED_FINGERS = ("index", "middle", "ring", "little")
 MCP = torch.tensor([JOINT_NAMES.index(f"{finger}_mcp") for finger in HINGED_FINGERS])

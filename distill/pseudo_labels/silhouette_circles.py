@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from distill.pseudo_labels.bone_registration import NEAREST_Z, lifted
+from synth.common.conventions import REFERENCE_BONE, WRIST
 from synth.hand import HandAxes, load_hand
-from synth.hand.conventions import REFERENCE_BONE, WRIST
 
 FINGER_STARTS = (1, 5, 9, 13, 17)
 EDGE_CELLS = 0.5

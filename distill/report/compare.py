@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from distill.report.runs import Evaluated, Stage
 from dualmod.data.image_sets import LabelledImages
 from dualmod.evaluation.block_bootstrap import FEWEST_BLOCKS, block_sums, draw_blocks
-from synth.hand.conventions import ROOT_JOINT
+from synth.common.conventions import ROOT_JOINT
 
 PCK_BOX = 0.1
 PSEUDO_LABEL_MARGIN = 0.03

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from distill.report.compare import Errors
-from synth.hand.conventions import JOINT_NAMES, ROOT_JOINT
+from synth.common.conventions import JOINT_NAMES, ROOT_JOINT
 
 COLOURS = (
     "#9aa0a6", "#4c78a8", "#e0a030", "#2a9d5c", "#c2559b", "#7b5134", "#444444", "#d1495b", "#17a2b8", "#6a4fb3",

@@ -20,8 +20,8 @@ from dualmod.data.image_sets import LabelledImages
 from dualmod.geometry.crop import apply_affine, box_crop_matrix, crop_image
 from dualmod.inference.pose_overlays import TILE_SHARE
 from dualmod.inference.predictor import Predictor
+from synth.common.conventions import NUM_JOINTS
 from synth.common.drawing import draw_skeleton
-from synth.hand.conventions import NUM_JOINTS
 
 TILE_PX = 176
 JPEG_QUALITY = 82

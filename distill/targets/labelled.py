@@ -12,7 +12,7 @@ from dualmod.data.appearance import change_texture
 from dualmod.data.augment import AugmentConfig, draw_warp, rgb_tensor
 from dualmod.data.image_collections import LabelledImages
 from dualmod.geometry.crop import BORDERS, apply_affine, crop_image, uv_from_px
-from synth.hand.conventions import LEFT, REFERENCE_BONE, ROOT_JOINT, UNKNOWN
+from synth.common.conventions import LEFT, REFERENCE_BONE, ROOT_JOINT, UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from dualmod.data.blocks import blocks_of
 from dualmod.data.image_collections import IMAGE_SUFFIXES, Frame, LabelledImages, UnlabelledImages, read_image, shrunk
 from dualmod.data.readers import load_reader, open_reader
 from dualmod.data.video import VIDEO_SUFFIXES
-from dualmod.evaluation.block_bootstrap import blocks_of
 from dualmod.geometry.crop import joints_box
+from synth.common.conventions import LEFT, RIGHT, UNKNOWN
 from synth.common.files import require_folder
-from synth.hand.conventions import LEFT, RIGHT, UNKNOWN
 
 __all__ = [
     "ANNOTATIONS",

@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from dualmod.data.synthetic import SyntheticHands
-from synth.hand.conventions import ROOT_JOINT
+from synth.common.conventions import ROOT_JOINT
 
 PCA_DIMS = 14
 """As in the code of HandCLR."""

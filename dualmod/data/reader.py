@@ -2,7 +2,7 @@
 
 A reader is one module of ``dualmod/data/readers`` whose class ``Layout`` derives from ``Reader``; the module's name is
 the name in ``dataset=NAME:PATH`` and ``target=NAME:PATH``. It reads the dataset where it was unpacked, in the layout of
-its authors, and gives joints in our order, in metres and in the camera frame of ``synth/hand/conventions.py``.
+its authors, and gives joints in our order, in metres and in the camera frame of ``synth/common/conventions.py``.
 
 What lists the images to adapt to (``images``) knows folders and file names alone and opens no label file.
 """
@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
+from dualmod.data.blocks import blocks_of
 from dualmod.data.image_collections import IMAGE_SUFFIXES, Frame, LabelledImages
-from dualmod.evaluation.block_bootstrap import blocks_of
 from dualmod.geometry.crop import joints_box
-from synth.hand.conventions import NUM_JOINTS
+from synth.common.conventions import NUM_JOINTS
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from dualmod.data.augment import (
 )
 from dualmod.data.batch import HandBatch, closeness
 from dualmod.data.hand_source import Hands
-from dualmod.training.distributed import Ranks
+from dualmod.runtime.distributed import Ranks
+from synth.common.conventions import HAND_PARTS, LEFT, REFERENCE_BONE, ROOT_JOINT
 from synth.dataset import HandSample, SampleStore, iterate
-from synth.hand.conventions import HAND_PARTS, LEFT, REFERENCE_BONE, ROOT_JOINT
 
 BYTES_PER_PIXEL = 6  # rgb, 16-bit closeness, mask
 NOTED = ("hand_model", "fingertip_vertices", "licence_notes", "generator_version", "num_samples")

@@ -10,8 +10,8 @@ import simplejpeg
 from jaxtyping import Float, UInt8
 
 from dualmod.data.synthetic import NOTED
+from synth.common.conventions import HAND_PARTS, PART_NAMES, RIGHT, ROOT_JOINT
 from synth.dataset import SampleStore
-from synth.hand.conventions import HAND_PARTS, PART_NAMES, RIGHT, ROOT_JOINT
 
 ARM_PARTS = [PART_NAMES.index(name) for name in ("forearm", "sleeve")]
 OCCLUDER, OTHER_HAND = (PART_NAMES.index(name) for name in ("occluder", "other_hand"))

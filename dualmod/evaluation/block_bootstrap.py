@@ -4,19 +4,11 @@ Images of one block look alike: resampled one by one they make intervals too nar
 cluster bootstrap; Field and Welsh, "Bootstrapping clustered data", JRSS B 2007).
 """
 
-from collections.abc import Hashable, Sequence
-
 import numpy as np
 from jaxtyping import Float, Int
 
 FEWEST_BLOCKS = 2
 """One block says nothing about how others would differ from it, so there is no interval then."""
-
-
-def blocks_of(names: Sequence[Hashable]) -> Int[np.ndarray, "images"]:
-    """The number of each image's block, by the blocks' names; numbers are in the order of first appearance."""
-    numbers = {name: k for k, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names], np.int64)
 
 
 def block_sums(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dualmod.evaluation.block_bootstrap import FEWEST_BLOCKS, block_sums, draw_blocks
-from synth.hand.conventions import NUM_JOINTS, ROOT_JOINT
+from synth.common.conventions import NUM_JOINTS, ROOT_JOINT
 
 PCK_BOX_THRESHOLDS = (0.05, 0.1, 0.2)
 PCK_CROP_THRESHOLD = 0.05

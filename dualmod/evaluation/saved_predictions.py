@@ -11,8 +11,8 @@ from dualmod.data.image_collections import LabelledImages
 from dualmod.evaluation.freihand_metrics import joint_scores, rounded
 from dualmod.evaluation.metrics import MISSED_PX, DatasetMetrics, scores_2d, scores_3d
 from dualmod.geometry.crop import box_longer_side, crop_side_px
+from synth.common.conventions import NUM_JOINTS, RIGHT, UNKNOWN
 from synth.common.files import read_npz, require_file
-from synth.hand.conventions import NUM_JOINTS, RIGHT, UNKNOWN
 
 NAMES = ("files", "joints_px", "joints_cam", "right_probability", "crop_sides_px", "dataset")
 ADVICE = "write files [N] and joints_px [N, 21, 2] with numpy.savez, NaN where no hand was found"

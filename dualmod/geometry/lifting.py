@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from synth.hand.conventions import REFERENCE_BONE, ROOT_JOINT
+from synth.common.conventions import REFERENCE_BONE, ROOT_JOINT
 
 TYPICAL_BONE_M = 0.095
 """Reference bone of an adult's hand, for pictures where the true length is not known."""

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from dualmod.geometry.crop import apply_affine, box_crop_matrix
 from dualmod.geometry.lifting import TYPICAL_BONE_M, assumed_K, lift, root_depth_bones
-from synth.hand.conventions import ROOT_JOINT
+from synth.common.conventions import ROOT_JOINT
 
 BELOW_SKIN_BONES = np.array(
     [0.24, 0.17, 0.12, 0.10, 0.0, 0.11, 0.10, 0.09, 0.0, 0.17, 0.10, 0.08, 0.0, 0.13, 0.08, 0.07, 0.01, 0.12, 0.08,

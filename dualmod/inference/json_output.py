@@ -16,9 +16,9 @@ from dualmod.checkpoints.checkpoint import read_notes
 from dualmod.geometry.lifting import assumed_K
 from dualmod.geometry.metric_root import MEANINGS
 from dualmod.inference.top_down import PREDICTED, FoundHand
+from synth.common.conventions import JOINT_NAMES
 from synth.common.files import written_atomically
 from synth.dataset.shards import file_sha256
-from synth.hand.conventions import JOINT_NAMES
 
 FORMAT = "handbridge-prediction-1"
 PIXEL_FRAME = "the upright image as viewers show it; x right, y down, the first pixel's centre is (0, 0)"

@@ -9,9 +9,9 @@ from jaxtyping import Float, UInt8
 from dualmod.data.image_sets import LabelledImages
 from dualmod.geometry.crop import apply_affine, box_crop_matrix, crop_image
 from dualmod.inference.top_down import FoundHand
+from synth.common.conventions import BONES, LEFT
 from synth.common.drawing import contact_sheet, draw_skeleton
 from synth.common.subsample import evenly_spaced
-from synth.hand.conventions import BONES, LEFT
 
 TILE_PX = 192
 COLUMNS = 8

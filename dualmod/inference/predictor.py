@@ -15,7 +15,7 @@ from dualmod.geometry.crop import apply_affine, box_crop_matrix, crop_image, inv
 from dualmod.network.model import DualModalityNet
 from dualmod.network.prediction import Prediction
 from synth.common.config import check
-from synth.hand.conventions import LEFT, RIGHT, UNKNOWN
+from synth.common.conventions import LEFT, RIGHT, UNKNOWN
 
 CROP_MARGIN = "side of the crop over the longer side of the hand's box"
 """What the option ``crop_margin`` is, where a stage has one."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dualmod.geometry.crop import crop_matrix, crop_side_px
 from dualmod.inference.predictor import HandEstimates, Predictor
-from synth.hand.conventions import LEFT, RIGHT, UNKNOWN
+from synth.common.conventions import LEFT, RIGHT, UNKNOWN
 
 VOTE_RADIUS, VOTE_POWER = 0.05, 3
 """Standard deviation of a vote in crop sides, and the power of confidence that it weighs by, as measured on a simulated

@@ -10,7 +10,7 @@ from dualmod.detection.detector import Detector, HandBox
 from dualmod.geometry.metric_root import PlacedHand, place_hand, skin_depth
 from dualmod.inference.detectors import GIVEN
 from dualmod.inference.predictor import HandEstimates, Predictor
-from synth.hand.conventions import LEFT, RIGHT, UNKNOWN
+from synth.common.conventions import LEFT, RIGHT, UNKNOWN
 
 PREDICTED = "predicted"
 

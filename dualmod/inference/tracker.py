@@ -15,7 +15,7 @@ from dualmod.inference.acceleration import Jitter
 from dualmod.inference.one_euro import OneEuroConfig, OneEuroFilter
 from dualmod.inference.timings import PartTimings
 from dualmod.inference.top_down import PREDICTED, FoundHand, HandFinder
-from synth.hand.conventions import LEFT, RIGHT
+from synth.common.conventions import LEFT, RIGHT
 
 TRACKED = "tracked"
 LOST_SHARE = 0.5

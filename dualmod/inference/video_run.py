@@ -17,8 +17,8 @@ from dualmod.inference.pose_overlays import hands_overlay
 from dualmod.inference.timings import PartTimings
 from dualmod.inference.top_down import HandFinder
 from dualmod.inference.tracker import HandTracker, TrackedHand
+from synth.common.conventions import JOINT_NAMES
 from synth.common.files import written_atomically
-from synth.hand.conventions import JOINT_NAMES
 
 PARTS = ("decode", "localize", "network", "draw", "write")
 ASSUMED_FRAMES_PER_SECOND = 30.0

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synth.hand.conventions import NUM_JOINTS, ROOT_JOINT
+from synth.common.conventions import NUM_JOINTS, ROOT_JOINT
 
 
 class Decoder(nn.Module):

@@ -18,7 +18,7 @@ from dualmod.pretraining.config import PretrainMethod
 from dualmod.pretraining.contrastive_phase import ContrastPhaseConfig
 from dualmod.pretraining.objective import MethodConfig
 from dualmod.pretraining.pose_clusters import PoseClasses, fit_centres
-from dualmod.training.distributed import Ranks
+from dualmod.runtime.distributed import Ranks
 from dualmod.training.grad_cache import micro_batch
 
 ALONE = Ranks()

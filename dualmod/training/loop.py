@@ -22,10 +22,10 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset
 
+from dualmod.runtime.distributed import Ranks
+from dualmod.runtime.malloc import keep_freed_memory
 from dualmod.training.averaged_weights import WeightAveraging
 from dualmod.training.callbacks import JsonLines, Progress, Validation, Validator, WaitTimer, ends_step
-from dualmod.training.distributed import Ranks
-from dualmod.training.malloc import keep_freed_memory
 from dualmod.training.module import TrainingModule
 from synth.common.config import check, option
 

@@ -12,7 +12,7 @@ from dualmod.inference.predictor import HandEstimates, Predictor
 from dualmod.inference.timings import PartTimings
 from handbridge.demo.hand_boxes import HandsOf, box_from_text
 from handbridge.demo.upload import Photo, read_photo
-from synth.hand.conventions import LEFT, RIGHT, ROOT_JOINT, UNKNOWN
+from synth.common.conventions import LEFT, RIGHT, ROOT_JOINT, UNKNOWN
 
 GIVEN_HANDS = (UNKNOWN, RIGHT, LEFT)
 

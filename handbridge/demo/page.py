@@ -9,8 +9,8 @@ from typing import Any
 from handbridge.demo import messages, renderings, skeleton3d
 from handbridge.demo.hand_boxes import box_text
 from handbridge.demo.inference import GIVEN_HANDS, Looked, Networks, joints_cm, look
+from synth.common.conventions import UNKNOWN
 from synth.common.optional import import_optional, install_extra
-from synth.hand.conventions import UNKNOWN
 
 TITLE = "handbridge"
 HEAD = """<div class="hb-head"><h1>handbridge</h1>

@@ -6,8 +6,8 @@ from jaxtyping import Float, UInt8
 
 from dualmod.inference.predictor import HandEstimates
 from handbridge.demo.inference import Looked
+from synth.common.conventions import LEFT, RIGHT
 from synth.common.drawing import MAX_PLACE_PX, draw_skeleton
-from synth.hand.conventions import LEFT, RIGHT
 
 SHOWN_SIDE_PX = 1024
 MAP_SIDE_PX = 320

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from synth.common.conventions import FINGERS, JOINT_NAMES, JOINT_PARENTS, NUM_JOINTS, WRIST
 from synth.common.drawing import finger_colour
-from synth.hand.conventions import FINGERS, JOINT_NAMES, JOINT_PARENTS, NUM_JOINTS, WRIST
 
 NEUTRAL = "#8a93a3"
 """Legible on white and on black."""

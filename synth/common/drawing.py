@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from synth.hand.conventions import BONES
+from synth.common.conventions import BONES
 
 WRIST_COLOUR = (255, 255, 255)
 FINGER_COLOURS = ((255, 70, 70), (255, 190, 0), (70, 220, 70), (60, 160, 255), (230, 90, 255))

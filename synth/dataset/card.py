@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from synth.common.config import check, option, required, stage_main
+from synth.common.conventions import LEFT
 from synth.common.files import require_writable, written_atomically
 from synth.common.licences import terms_of_scene
 from synth.common.nested import flat
@@ -23,7 +24,6 @@ from synth.dataset.card_biases import known_biases
 from synth.dataset.card_counts import Census, take_census
 from synth.dataset.manifest import Manifest
 from synth.dataset.shards import SampleStore
-from synth.hand.conventions import LEFT
 
 CARD_FILE = "README.md"
 QUICK_COUNT = 100

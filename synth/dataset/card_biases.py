@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from synth.common.conventions import LEFT, RIGHT
 from synth.dataset.card_counts import Census
 from synth.dataset.manifest import Manifest
 from synth.dataset.skin_tone import TONE_GROUPS, skin_angles_deg, tone_group
-from synth.hand.conventions import LEFT, RIGHT
 
 
 def known_biases(manifest: Manifest, census: Census) -> Iterator[str]:

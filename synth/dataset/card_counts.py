@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from skimage.color import rgb2lab
 
+from synth.common.conventions import BONES, HAND_PARTS, ROOT_JOINT
 from synth.dataset.sample import HandSample
 from synth.dataset.statistics import sample_statistics
 from synth.hand import bone_lengths, shown_gesture
-from synth.hand.conventions import BONES, HAND_PARTS, ROOT_JOINT
 
 MIDDLE_FINGER_BONES = [BONES.index(bone) for bone in ((0, 9), (9, 10), (10, 11), (11, 12))]
 

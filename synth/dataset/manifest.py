@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from synth.common.conventions import DEPTH_STEP_M, JOINT_NAMES, PART_NAMES
 from synth.common.files import require_folder, written_atomically
-from synth.hand.conventions import DEPTH_STEP_M, JOINT_NAMES, PART_NAMES
 
 FORMAT_VERSION = 1
 GENERATOR_VERSION = 5

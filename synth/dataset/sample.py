@@ -9,7 +9,7 @@ import numpy as np
 import simplejpeg
 from jaxtyping import Bool, Float, UInt8
 
-from synth.hand.conventions import DEPTH_STEP_M
+from synth.common.conventions import DEPTH_STEP_M
 
 JPEG_QUALITY = 92
 DEPTH_PNG = [

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from synth.common.conventions import FINGERS
 from synth.dataset.sample import HandSample
-from synth.hand.conventions import FINGERS
 from synth.sensor import FAULTS
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from rich.console import Console
 
 from synth.common.config import option, required, stage_main
+from synth.common.conventions import PART_NAMES
 from synth.dataset.manifest import Manifest, ShardEntry, read_manifest
 from synth.dataset.sample import HandSample, decode_sample
 from synth.dataset.shards import file_sha256, iterate_members
 from synth.geometry.camera import Camera
-from synth.hand.conventions import PART_NAMES
 
 MAX_PROJECTION_ERROR_PX = 0.05
 MIN_DEPTH_COVER = 0.5

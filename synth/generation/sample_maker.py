@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from synth.common.conventions import RIGHT
 from synth.dataset.manifest import GENERATOR_VERSION
 from synth.dataset.sample import HandSample
 from synth.hand import HandModel, PoseOptions, PoseSampler, load_hand, load_pose_file
-from synth.hand.conventions import RIGHT
 from synth.render import get_renderer
 from synth.render.renderer import RenderOutput, RenderScene
 from synth.scene.arm.skin import load_skins

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from synth.common.conventions import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS
 from synth.hand.arrays import ManoArrays
-from synth.hand.conventions import FINGERS, MANO_JOINT_NAMES, MANO_PARENTS
 from synth.hand.joints import ORDERS
 
 ANGLE_FINGERS = ("index", "middle", "ring", "little")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from synth.hand.conventions import MANO_JOINT_NAMES
+from synth.common.conventions import MANO_JOINT_NAMES
 
 NUM_BETAS = 10
 NUM_PARTS = len(MANO_JOINT_NAMES)

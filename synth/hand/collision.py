@@ -7,8 +7,8 @@ import numba
 import numpy as np
 from jaxtyping import Float, Int
 
+from synth.common.conventions import FINGERS, MANO_JOINT_NAMES
 from synth.hand.arrays import ManoArrays
-from synth.hand.conventions import FINGERS, MANO_JOINT_NAMES
 
 # Bones as pairs of our joints: three of each finger, then the four metacarpals, which stand for the palm.
 _FINGER_BONES = [(4 * f + k, 4 * f + k + 1) for f in range(5) for k in (1, 2, 3)]

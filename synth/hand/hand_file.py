@@ -9,8 +9,8 @@ import numpy as np
 
 from synth.common.files import read_npz, require_file, written_atomically
 from synth.hand.arrays import NUM_PARTS, ManoArrays
-from synth.hand.mano.validate import ARRAYS, MANO_HELP, check_arrays
 from synth.hand.mirror import has_wrong_x_shapes, is_left_hand, mirror_arrays
+from synth.hand.validate import ARRAYS, MANO_HELP, check_arrays
 
 OPEN_HAND_FOLDER = Path(__file__).parent / "open_hand"
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from synth.hand.conventions import BONES, FINGERS, JOINT_NAMES, MANO_JOINT_NAMES, NUM_JOINTS, TIP_JOINTS
+from synth.common.conventions import BONES, FINGERS, JOINT_NAMES, MANO_JOINT_NAMES, NUM_JOINTS, TIP_JOINTS
 
 T = TypeVar("T")
 _CHAINS = {f: tuple(i for i, name in enumerate(JOINT_NAMES) if name.startswith(f)) for f in FINGERS}

@@ -19,7 +19,7 @@ __all__ = [
 RENDERERS = {
     "raster": "synth.render.raster:RasterRenderer",
     "torch": "synth.render.torch_backend.renderer:TorchRenderer",
-    "pytorch3d": "synth.render.pytorch3d_renderer:DifferentiableRenderer",
+    "pytorch3d": "synth.render.pytorch3d_backend.renderer:DifferentiableRenderer",
     "opengl": "synth.render.opengl:OpenGLRenderer",
 }
 """Name to ``module:class``; the module is imported only when it is asked for."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synth.hand.conventions import PART_NAMES
+from synth.common.conventions import PART_NAMES
 from synth.render.kernels.geometry import PLANE_WIDTH
 from synth.render.kernels.resolve import SRGB_STEPS
 from synth.render.kernels.shading import Lighting

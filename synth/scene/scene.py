@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from synth.common.config import check, option
+from synth.common.conventions import WRIST
 from synth.geometry.camera import Camera
 from synth.hand import ManoArrays, PoseSampler, sample_shape, shows_contact
-from synth.hand.conventions import WRIST
 from synth.render.renderer import MeshTopology, RenderScene
 from synth.scene.arm.hand_and_arm import LimbSampler
 from synth.scene.arm.sampling import ArmOptions

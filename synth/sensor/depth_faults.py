@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from synth.hand.conventions import HAND_PARTS, PART_NAMES
+from synth.common.conventions import HAND_PARTS, PART_NAMES
 from synth.sensor.noise import noise_window
 
 EDGE_STEP_M = 0.02

@@ -17,7 +17,7 @@ NUM_IMAGES = 12
 
 
 @pytest.fixture
-def real_root(tmp_path: Path) -> Path:
+def toy_root(tmp_path: Path) -> Path:
     """A folder with the set ``toy``: 12 test rows with true 3D, 4 rows to adapt to."""
     folder = tmp_path / "real" / "toy"
     (folder / "images").mkdir(parents=True)
@@ -45,7 +45,7 @@ def real_root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def evaluated(real_root: Path, tmp_path: Path):
+def evaluated(toy_root: Path, tmp_path: Path):
     """A function that writes the evaluation of a stage whose joints are off by about ``noise_px``.
 
     ``checkpoint`` is the network that it says it is of, ``missed`` are rows where no hand was found.
@@ -54,7 +54,7 @@ def evaluated(real_root: Path, tmp_path: Path):
     def write(
         name: str, noise_px: float, *, seed: int = 0, checkpoint: str | Path = "gone", missed: Sequence[int] = ()
     ) -> Path:
-        with np.load(real_root / "toy" / "annotations.npz") as archive:
+        with np.load(toy_root / "toy" / "annotations.npz") as archive:
             rows = {key: archive[key][:NUM_IMAGES] for key in archive.files}
         rng = np.random.default_rng([seed, int(100 * noise_px)])
         joints_px = rows["uv"] + noise_px * rng.normal(size=rows["uv"].shape)
@@ -71,7 +71,7 @@ def evaluated(real_root: Path, tmp_path: Path):
         metrics = DatasetMetrics(NUM_IMAGES, scores, extras).to_json()
         (out / "metrics.json").write_text(json.dumps({"toy": metrics}))
         joints_px[list(missed)], joints_cam[list(missed)] = np.nan, np.nan
-        config = {"checkpoint": str(checkpoint), "root": str(real_root), "split": "test", "crop_margin": 1.6}
+        config = {"checkpoint": str(checkpoint), "root": str(toy_root), "split": "test", "crop_margin": 1.6}
         OmegaConf.save(OmegaConf.create(config), out / "config.yaml")
         np.savez(
             out / "predictions.npz",

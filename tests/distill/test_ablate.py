@@ -45,16 +45,16 @@ def calls(monkeypatch: pytest.MonkeyPatch, evaluated: Callable[..., Path]) -> li
     return made
 
 
-def config(out: Path, real_root: Path, **options: Any) -> AblateConfig:
+def config(out: Path, toy_root: Path, **options: Any) -> AblateConfig:
     chosen = {"preset": "demo", "seeds": [0, 1], "variants": VARIANTS, "datasets": "toy", "backgrounds": "none"}
-    return AblateConfig(out=str(out), real_root=str(real_root), **(chosen | options))
+    return AblateConfig(out=str(out), real_root=str(toy_root), **(chosen | options))
 
 
 def test_variants_that_render_alike_share_a_dataset_and_seeds_are_the_outer_loop(
-    calls: list, real_root: Path, tmp_path: Path
+    calls: list, toy_root: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "all"
-    ablate(config(out, real_root, pretrain=["batch_size=3"]))
+    ablate(config(out, toy_root, pretrain=["batch_size=3"]))
     renders = [made for stage, made in calls if stage == "generate"]
     assert [Path(made.out).name for made in renders] == ["plain", "no_arm"]
     assert [made.scene.arm.on for made in renders] == [True, False]
@@ -64,12 +64,12 @@ def test_variants_that_render_alike_share_a_dataset_and_seeds_are_the_outer_loop
     assert trained[2].max_steps == trained[3].max_steps == 9 != trained[0].max_steps == trained[1].max_steps
 
 
-def test_what_is_done_stays_and_another_seed_or_variant_is_added(calls: list, real_root: Path, tmp_path: Path) -> None:
+def test_what_is_done_stays_and_another_seed_or_variant_is_added(calls: list, toy_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "all"
     two = {name: VARIANTS[name] for name in ("plain", "longer")}
-    ablate(config(out, real_root, seeds=[0], variants=two))
+    ablate(config(out, toy_root, seeds=[0], variants=two))
     calls.clear()
-    ablate(config(out, real_root, seeds=[0, 2], variants={**two, "no_arm": VARIANTS["no_arm"]}))
+    ablate(config(out, toy_root, seeds=[0, 2], variants={**two, "no_arm": VARIANTS["no_arm"]}))
     assert [(stage, Path(made.out).parts[-2:]) for stage, made in calls if stage in ("generate", "pretrain")] == [
         ("generate", ("data", "no_arm")),
         ("pretrain", ("seed-0", "no_arm")),
@@ -79,21 +79,21 @@ def test_what_is_done_stays_and_another_seed_or_variant_is_added(calls: list, re
     ]
 
 
-def test_a_training_that_asks_another_variant_waits_for_it(real_root: Path, tmp_path: Path) -> None:
+def test_a_training_that_asks_another_variant_waits_for_it(toy_root: Path, tmp_path: Path) -> None:
     first = tmp_path / "all" / "seed-0" / "plain" / "model.safetensors"
     variants = {"plain": "", "asks": f"pretrain.method.phase.pose_checkpoint={first}", "begins": "pretrain.init=other"}
-    steps = {step.name: step for step in ablation_steps(config(tmp_path / "all", real_root, variants=variants))}
+    steps = {step.name: step for step in ablation_steps(config(tmp_path / "all", toy_root, variants=variants))}
     assert first in (steps["seed-0/asks"].needs or ()) and first in (steps["seed-1/asks"].needs or ())
     assert first not in (steps["seed-1/plain"].needs or ()) and len(steps["seed-0/begins"].needs or ()) == 1
 
 
 def test_an_interrupted_run_leaves_the_tables_of_what_is_done(
-    calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    calls: list, toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(_: Any) -> None:
         raise KeyboardInterrupt
 
-    steps = ablation_steps(config(tmp_path / "all", real_root))
+    steps = ablation_steps(config(tmp_path / "all", toy_root))
     assert [step.name for step in steps[:3]] == ["data/plain", "seed-0/plain", "seed-0/plain/evaluation"]
     done = steps_module.pretrain
 
@@ -102,7 +102,7 @@ def test_an_interrupted_run_leaves_the_tables_of_what_is_done(
 
     monkeypatch.setattr(steps_module, "pretrain", second_dies)
     with pytest.raises(KeyboardInterrupt):
-        ablate(config(tmp_path / "all", real_root))
+        ablate(config(tmp_path / "all", toy_root))
     table = (tmp_path / "all" / "ablation.md").read_text()
     assert "| plain | - | 1 |" in table and "no_arm |" not in table
 
@@ -111,9 +111,9 @@ def test_three_seeds_are_the_default():
     assert AblateConfig(out="o").seeds == PipelineConfig(out="o").seeds == [0, 1, 2]
 
 
-def test_tables_give_spread_and_paired_differences(calls: list, real_root: Path, tmp_path: Path) -> None:
+def test_tables_give_spread_and_paired_differences(calls: list, toy_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "all"
-    table = ablate(config(out, real_root, baseline="no_arm")).read_text()
+    table = ablate(config(out, toy_root, baseline="no_arm")).read_text()
     numbers = json.loads((out / "ablation.json").read_text())
     own, base = (numbers["results"][name]["toy"]["pck_box@0.1"] for name in ("longer", "no_arm"))
     gaps = [100 * (own[seed] - base[seed]) for seed in ("0", "1")]
@@ -163,27 +163,27 @@ def test_ranks_are_means_over_sets_for_each_seed_that_all_have() -> None:
     ],
 )
 def test_a_faulty_variant_ends_before_work(
-    calls: list, real_root: Path, tmp_path: Path, variants: dict[str, str], message: str
+    calls: list, toy_root: Path, tmp_path: Path, variants: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        ablate(config(tmp_path / "all", real_root, variants=variants))
+        ablate(config(tmp_path / "all", toy_root, variants=variants))
     assert not calls and not (tmp_path / "all").exists()
 
 
-def test_the_shipped_variants_compose(real_root: Path, tmp_path: Path) -> None:
+def test_the_shipped_variants_compose(toy_root: Path, tmp_path: Path) -> None:
     for name in ("factors", "methods"):
         cfg = compose_config(
             "ablate", AblateConfig, [f"out={tmp_path / 'x'}", f"variants={name}", "datasets=toy", "seeds=[0]"]
         )
-        cfg.real_root = str(real_root)
+        cfg.real_root = str(toy_root)
         steps = ablation_steps(cfg)
         trained = [step for step in steps if isinstance(step.config, PretrainConfig)]
         configs = [repr(step.config).replace(str(step.out), "") for step in trained]
         assert len(cfg.variants) > 1 and len(set(configs)) == len(configs)
 
 
-def test_the_command_line_forwards_options(calls: list, real_root: Path, tmp_path: Path) -> None:
-    options = [f"out={tmp_path / 'all'}", "variants=methods", "seeds=[0]", f"real_root={real_root}", "preset=demo"]
+def test_the_command_line_forwards_options(calls: list, toy_root: Path, tmp_path: Path) -> None:
+    options = [f"out={tmp_path / 'all'}", "variants=methods", "seeds=[0]", f"real_root={toy_root}", "preset=demo"]
     assert main([*options, "datasets=nowhere"]) == 1
     assert not calls
 
@@ -200,12 +200,12 @@ def starts(folder: Path) -> str:
 
 
 def test_methods_of_adaptation_start_from_the_checkpoint_of_their_seed(
-    calls: list, real_root: Path, tmp_path: Path
+    calls: list, toy_root: Path, tmp_path: Path
 ) -> None:
     start = starts(tmp_path / "starts")
     out = tmp_path / "all"
     options = {"variants": METHODS, "start": start, "source": str(tmp_path), "target": "toy", "adapt": ["threads=2"]}
-    table = ablate(config(out, real_root, **options)).read_text()
+    table = ablate(config(out, toy_root, **options)).read_text()
     assert [stage for stage, _ in calls] == ["evaluate", *["adapt", "evaluate", "consistency"] * 2] * 2
     adapted = [made for stage, made in calls if stage == "adapt"]
     assert [made.checkpoint for made in adapted] == [start.replace("SEED", s) for s in "0011"]
@@ -213,7 +213,7 @@ def test_methods_of_adaptation_start_from_the_checkpoint_of_their_seed(
         (0, 7, "control"),
         (0, adapted[1].max_steps, "cgac"),
     ]
-    assert {made.threads for made in adapted} == {2} and {made.target_root for made in adapted} == {str(real_root)}
+    assert {made.threads for made in adapted} == {2} and {made.target_root for made in adapted} == {str(toy_root)}
     measured = [made for stage, made in calls if stage == "evaluate"]
     assert measured[0].checkpoint == start.replace("SEED", "0") and "seed-0/longer" in measured[1].checkpoint
     assert f"start={start}" in table and "| bare | adapt.method=cgac | 2 |" in table
@@ -221,24 +221,24 @@ def test_methods_of_adaptation_start_from_the_checkpoint_of_their_seed(
 
 
 def test_the_released_start_stays_a_name_so_that_another_checkout_resumes(
-    calls: list, real_root: Path, tmp_path: Path
+    calls: list, toy_root: Path, tmp_path: Path
 ) -> None:
     options = {"variants": METHODS, "start": "released_start", "source": str(tmp_path), "target": "toy"}
-    ablate(AblateConfig(out=str(tmp_path / "x"), seeds=[0], real_root=str(real_root), datasets="toy", **options))
+    ablate(AblateConfig(out=str(tmp_path / "x"), seeds=[0], real_root=str(toy_root), datasets="toy", **options))
     assert {made.checkpoint for stage, made in calls if stage == "adapt"} == {"released_start"}
     assert "released_start" in {made.checkpoint for stage, made in calls if stage == "evaluate"}
 
 
-def test_one_start_for_all_seeds_is_said_in_the_table(calls: list, real_root: Path, tmp_path: Path) -> None:
+def test_one_start_for_all_seeds_is_said_in_the_table(calls: list, toy_root: Path, tmp_path: Path) -> None:
     start = starts(tmp_path / "starts").replace("SEED", "0")
     options = {"variants": METHODS, "start": start, "source": str(tmp_path), "target": "toy"}
-    table = ablate(config(tmp_path / "all", real_root, **options)).read_text()
+    table = ablate(config(tmp_path / "all", toy_root, **options)).read_text()
     assert {(made.checkpoint, made.seed) for stage, made in calls if stage == "adapt"} == {(start, 0), (start, 1)}
     assert f"All seeds start from one network, {start}: the spread is that of adaptation alone." in table
 
 
 def test_the_upper_bound_is_one_step_that_measures_itself(
-    calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluated: Callable[..., Path]
+    calls: list, toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluated: Callable[..., Path]
 ) -> None:
     bounds: list[UpperBoundConfig] = []
 
@@ -251,7 +251,7 @@ def test_the_upper_bound_is_one_step_that_measures_itself(
     start = starts(tmp_path / "starts")
     variants = {"plain": "", "bound": "upper-bound.folds=3"}
     options = {"variants": variants, "start": start, "source": str(tmp_path), "upper_bound": ["threads=2"]}
-    table = ablate(config(tmp_path / "all", real_root, **options)).read_text()
+    table = ablate(config(tmp_path / "all", toy_root, **options)).read_text()
     assert [stage for stage, _ in calls] == ["evaluate", "upper-bound"] * 2
     assert [(made.checkpoint, made.seed) for made in bounds] == [(start.replace("SEED", s), int(s)) for s in "01"]
     assert {(made.folds, made.threads, made.dataset) for made in bounds} == {(3, 2, "toy")}
@@ -262,7 +262,7 @@ def test_the_upper_bound_is_one_step_that_measures_itself(
 
 
 def test_a_collapsed_method_does_not_end_the_ablation(
-    calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    calls: list, toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     leave = steps_module.adapt
 
@@ -273,7 +273,7 @@ def test_a_collapsed_method_does_not_end_the_ablation(
 
     monkeypatch.setattr(steps_module, "adapt", collapse)
     options = {"variants": METHODS, "start": starts(tmp_path / "starts"), "source": str(tmp_path), "target": "toy"}
-    ablate(config(tmp_path / "all", real_root, seeds=[0], **options))
+    ablate(config(tmp_path / "all", toy_root, seeds=[0], **options))
     assert [stage for stage, _ in calls].count("evaluate") == 3
     assert "longer: collapse alarm at step 10" in capsys.readouterr().err
 
@@ -289,18 +289,18 @@ def test_a_collapsed_method_does_not_end_the_ablation(
     ],
 )
 def test_faulty_comparisons_of_methods_end_before_work(
-    calls: list, real_root: Path, tmp_path: Path, changes: dict, message: str
+    calls: list, toy_root: Path, tmp_path: Path, changes: dict, message: str
 ) -> None:
     options = {"variants": METHODS, "start": starts(tmp_path / "starts"), "source": "renders", **changes}
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        ablate(config(tmp_path / "all", real_root, **options))
+        ablate(config(tmp_path / "all", toy_root, **options))
     assert not calls
 
 
-def test_the_shipped_methods_compose(real_root: Path, tmp_path: Path) -> None:
+def test_the_shipped_methods_compose(toy_root: Path, tmp_path: Path) -> None:
     start = starts(tmp_path / "starts")
     given = [f"out={tmp_path / 'x'}", "variants=adaptation", "datasets=toy", f"start={start}", "source=renders"]
     cfg = compose_config("ablate", AblateConfig, [*given, "seeds=[0]"])
-    cfg.real_root = str(real_root)
+    cfg.real_root = str(toy_root)
     names = [step.config.method.name for step in ablation_steps(cfg) if isinstance(step.config, AdaptConfig)]
     assert len(names) == len(cfg.variants) - 2 and set(names) >= {"control", "regda", "semihand", "cgac"}

@@ -61,29 +61,29 @@ def _noting(made: Callable[..., Any], noted: list[float]) -> Callable[..., Any]:
 
 
 def test_adapt_locates_hands_makes_weak_views_and_watches_with_it_and_keeps_it(
-    checkpoint: Path, tiny_data: Path, real_root: Path, tmp_path: Path, margins: dict[str, list[float]]
+    checkpoint: Path, tiny_data: Path, toy_root: Path, tmp_path: Path, margins: dict[str, list[float]]
 ) -> None:
     given = {"max_steps": 1, "source_batch_size": 2, "target_batch_size": 2, "loader_workers": 0, "threads": 1}
     paths = {"checkpoint": str(checkpoint), "source": str(tiny_data), "target": "toy", "out": str(tmp_path / "o")}
-    adapted = adapt_stage.adapt(AdaptConfig(**paths, target_root=str(real_root), **given))
+    adapted = adapt_stage.adapt(AdaptConfig(**paths, target_root=str(toy_root), **given))
     assert load_network(adapted).config.crop_margin == MARGIN
     assert all(set(found) == {MARGIN} for found in margins.values()), margins
 
 
 def test_agreement_with_itself_is_of_its_crops(
-    checkpoint: Path, tiny_data: Path, real_root: Path, tmp_path: Path, margins: dict[str, list[float]]
+    checkpoint: Path, tiny_data: Path, toy_root: Path, tmp_path: Path, margins: dict[str, list[float]]
 ) -> None:
     out = str(tmp_path / "o")
     self_consistency.self_consistency(
-        self_consistency.ConsistencyConfig(str(checkpoint), str(tiny_data), "toy", out, str(real_root), photos=4)
+        self_consistency.ConsistencyConfig(str(checkpoint), str(tiny_data), "toy", out, str(toy_root), photos=4)
     )
     assert all(set(found) == {MARGIN} for found in margins.values()), margins
 
 
 def test_pseudo_labels_are_measured_in_its_crops(
-    checkpoint: Path, real_root: Path, tmp_path: Path, margins: dict[str, list[float]]
+    checkpoint: Path, toy_root: Path, tmp_path: Path, margins: dict[str, list[float]]
 ) -> None:
-    given = [f"checkpoint={checkpoint}", "dataset=toy", f"root={real_root}", f"out={tmp_path}/o"]
+    given = [f"checkpoint={checkpoint}", "dataset=toy", f"root={toy_root}", f"out={tmp_path}/o"]
     assert label_precision.main(given) == 0
     assert set(margins["predicted"]) == set(margins["TargetBatches"]) == {MARGIN}
 
@@ -100,10 +100,10 @@ def test_the_demo_crops_each_network_with_its_own(checkpoint: Path) -> None:
     ids=["not noted", "noted", "noted by an earlier version"],
 )
 def test_the_report_shows_crops_as_they_were_evaluated(
-    checkpoint: Path, evaluated: Callable[..., Path], real_root: Path, config: dict, metrics: dict, used: float
+    checkpoint: Path, evaluated: Callable[..., Path], toy_root: Path, config: dict, metrics: dict, used: float
 ) -> None:
     (stage,) = load_stages([str(evaluated("dual", 2, checkpoint=checkpoint))])
-    run, labelled = stage.of("toy")[0], open_labelled(real_root, "toy")
+    run, labelled = stage.of("toy")[0], open_labelled(toy_root, "toy")
     plain = {name: value for name, value in run.config.items() if name != "crop_margin"}
     run = replace(run, config={**plain, **config}, metrics={**run.metrics, **metrics})
     networks: Networks = {}

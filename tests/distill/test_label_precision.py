@@ -39,10 +39,10 @@ def test_a_summary_has_each_step_before_and_after() -> None:
 
 
 @pytest.fixture
-def options(tiny_net, real_root: Path, tmp_path: Path) -> list[str]:
+def options(tiny_net, toy_root: Path, tmp_path: Path) -> list[str]:
     checkpoint = tmp_path / "net.safetensors"
     save_network(checkpoint, tiny_net, {})
-    return [f"checkpoint={checkpoint}", "dataset=toy", f"root={real_root}", f"out={tmp_path / 'out'}", "batch_size=5"]
+    return [f"checkpoint={checkpoint}", "dataset=toy", f"root={toy_root}", f"out={tmp_path / 'out'}", "batch_size=5"]
 
 
 def test_a_set_of_photos_gives_the_file_and_the_figure(options, tmp_path: Path) -> None:

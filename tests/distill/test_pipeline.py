@@ -33,14 +33,14 @@ def calls(monkeypatch: pytest.MonkeyPatch, evaluated: Write) -> list[tuple[str, 
     return made
 
 
-def config(out: Path, real_root: Path, **options: Any) -> PipelineConfig:
+def config(out: Path, toy_root: Path, **options: Any) -> PipelineConfig:
     chosen = {"preset": "demo", "seeds": [0], "target": "toy", "datasets": "toy", "gallery": 1, **options}
-    return PipelineConfig(out=str(out), real_root=str(real_root), **chosen)
+    return PipelineConfig(out=str(out), real_root=str(toy_root), **chosen)
 
 
-def test_stages_run_in_order_with_their_inputs(calls: list, real_root: Path, tmp_path: Path) -> None:
+def test_stages_run_in_order_with_their_inputs(calls: list, toy_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "all"
-    report = pipeline(config(out, real_root, seeds=[0, 4], pretrain=["max_steps=7"]))
+    report = pipeline(config(out, toy_root, seeds=[0, 4], pretrain=["max_steps=7"]))
     assert [stage for stage, _ in calls] == ["generate"] + 2 * (2 * ["pretrain"] + 2 * ["adapt"] + 4 * ["evaluate"])
     generated = calls[0][1]
     assert generated.num_samples == 2000 and generated.out == str(out / "data")  # what the preset demo says
@@ -50,46 +50,46 @@ def test_stages_run_in_order_with_their_inputs(calls: list, real_root: Path, tmp
     assert isinstance(control.method, Control) and isinstance(adapted.method, SelfDistillation)
     assert control.max_steps == adapted.max_steps
     assert control.checkpoint == adapted.checkpoint == str(out / "seed-0" / "dual" / "model.safetensors")
-    assert (adapted.target, adapted.target_root) == ("toy", str(real_root))
+    assert (adapted.target, adapted.target_root) == ("toy", str(toy_root))
     assert {made.seed for stage, made in calls[9:] if stage != "evaluate"} == {4}
     assert report == out / "report.html" and "adapted beats control" in report.read_text()
 
 
-def test_options_of_learning_from_photos_are_not_the_controls(calls: list, real_root: Path, tmp_path: Path) -> None:
+def test_options_of_learning_from_photos_are_not_the_controls(calls: list, toy_root: Path, tmp_path: Path) -> None:
     forwarded = ["method.source.temperature=0.4", "method.pseudo.keep_share=0.6", "max_steps=9"]
-    pipeline(config(tmp_path / "all", real_root, adapt=forwarded))
+    pipeline(config(tmp_path / "all", toy_root, adapt=forwarded))
     control, adapted = (made for stage, made in calls if stage == "adapt")
     assert adapted.method.pseudo.keep_share == 0.6
     assert [made.method.source.temperature for made in (control, adapted)] == [0.4, 0.4]
     assert [made.max_steps for made in (control, adapted)] == [9, 9]
 
 
-def test_what_is_done_is_skipped_and_what_is_missing_is_made(calls: list, real_root: Path, tmp_path: Path) -> None:
+def test_what_is_done_is_skipped_and_what_is_missing_is_made(calls: list, toy_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "all"
-    pipeline(config(out, real_root))
+    pipeline(config(out, toy_root))
     times = read_times(out)
     calls.clear()
-    pipeline(config(out, real_root, adapt=["loader_workers=5"]))
+    pipeline(config(out, toy_root, adapt=["loader_workers=5"]))
     assert not calls and read_times(out) == times
     (out / "seed-0" / "control" / "config.yaml").unlink()
     shutil.rmtree(out / "seed-0" / "control")
     shutil.rmtree(tmp_path / "runs" / "seed-0" / "control")
-    pipeline(config(out, real_root))
+    pipeline(config(out, toy_root))
     assert [(stage, Path(made.out).name) for stage, made in calls] == [("adapt", "control"), ("evaluate", "evaluation")]
 
 
-def test_another_runs_stage_is_refused_before_work(calls: list, real_root: Path, tmp_path: Path) -> None:
+def test_another_runs_stage_is_refused_before_work(calls: list, toy_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "all"
-    pipeline(config(out, real_root))
+    pipeline(config(out, toy_root))
     calls.clear()
     with pytest.raises(ValueError, match=r"source_only holds another run \(max_steps was \d+, now 9\)"):
-        pipeline(config(out, real_root, pretrain=["max_steps=9"]))
+        pipeline(config(out, toy_root, pretrain=["max_steps=9"]))
     assert not calls
 
 
-def test_summary_says_command_hardware_times_and_spread(calls: list, real_root: Path, tmp_path: Path) -> None:
+def test_summary_says_command_hardware_times_and_spread(calls: list, toy_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "all"
-    cfg = config(out, real_root, seeds=[0, 1], adapt=["max_steps=3"])
+    cfg = config(out, toy_root, seeds=[0, 1], adapt=["max_steps=3"])
     pipeline(cfg)
     summary = json.loads((out / "summary.json").read_text())
     assert summary["command"] == command_of(cfg)
@@ -106,15 +106,15 @@ def test_summary_says_command_hardware_times_and_spread(calls: list, real_root: 
 
 
 def test_simulated_target_is_planned_and_said_first(
-    calls: list, real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    calls: list, toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lay_out(made: Any) -> None:
         calls.append(("lay_out", made))
-        shutil.copytree(real_root / "toy", Path(made.out))
+        shutil.copytree(toy_root / "toy", Path(made.out))
 
     monkeypatch.setattr(pipeline_steps, "lay_out", lay_out)
     out = tmp_path / "all"
-    cfg = config(out, real_root, generate=["image_size=64", "scene.sleeve_share=0.1"], simulated_samples=20)
+    cfg = config(out, toy_root, generate=["image_size=64", "scene.sleeve_share=0.1"], simulated_samples=20)
     cfg.real_root = "none"
     monkeypatch.setattr(pipeline_module, "SET_NAME", "toy")
     monkeypatch.setattr(pipeline_steps, "SET_NAME", "toy")
@@ -146,18 +146,18 @@ def test_simulated_target_is_planned_and_said_first(
     ],
 )
 def test_bad_options_of_any_stage_fail_before_any_work(
-    arguments: str, said: str, real_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    arguments: str, said: str, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     out = tmp_path / "all"
-    usual = [f"out={out}", "preset=demo", f"real_root={real_root}", "target=toy", "datasets=toy"]
+    usual = [f"out={out}", "preset=demo", f"real_root={toy_root}", "target=toy", "datasets=toy"]
     assert main([*usual, arguments]) == 1
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert not out.exists()
 
 
-def test_own_photos_and_a_public_dataset_need_no_folder_of_sets(real_root: Path, tmp_path: Path) -> None:
-    photos = real_root / "toy" / "images"
+def test_own_photos_and_a_public_dataset_need_no_folder_of_sets(toy_root: Path, tmp_path: Path) -> None:
+    photos = toy_root / "toy" / "images"
     cfg = PipelineConfig(out=str(tmp_path / "all"), real_root="none", target=str(photos), datasets=f"folder:{photos}")
     plan = make_plan(cfg)
     assert (plan.target, plan.datasets, plan.simulated_samples) == (cfg.target, cfg.datasets, 0)
@@ -168,10 +168,10 @@ def test_own_photos_and_a_public_dataset_need_no_folder_of_sets(real_root: Path,
         make_plan(cfg)
 
 
-def test_presets_reach_every_stage(real_root: Path, tmp_path: Path) -> None:
+def test_presets_reach_every_stage(toy_root: Path, tmp_path: Path) -> None:
     sizes = {}
     for preset in ("demo", "laptop", "paper"):
-        steps = {s.name: s.config for s in plan_steps(make_plan(config(tmp_path / "x", real_root, preset=preset)))}
+        steps = {s.name: s.config for s in plan_steps(make_plan(config(tmp_path / "x", toy_root, preset=preset)))}
         sizes[preset] = (
             steps["data"].num_samples,
             steps["seed-0/dual"].max_steps,

@@ -120,14 +120,14 @@ def test_a_pre_training_that_starts_from_a_checkpoint_counts_what_it_trains(star
 
 @pytest.mark.parametrize("keeps", [True, False])
 def test_adaptation_and_the_upper_bound_move_statistics_only_when_told(
-    keeps, start, tiny_data, photos, tmp_path, real_root
+    keeps, start, tiny_data, photos, tmp_path, toy_root
 ):
     settings = {"checkpoint": str(start), "source": str(tiny_data), "frozen_statistics": keeps, **SHORT}
     models = [
         adapt(AdaptConfig(target=str(photos), out=str(tmp_path / "adapted"), **settings, **SMALL)),
         adapt(AdaptConfig(target="", out=str(tmp_path / "control"), method=Control(), **settings, **SMALL)),
     ]
-    bound = {"dataset": "toy", "root": str(real_root), "out": str(tmp_path / "bound"), "method": MethodConfig()}
+    bound = {"dataset": "toy", "root": str(toy_root), "out": str(tmp_path / "bound"), "method": MethodConfig()}
     upper_bound(UpperBoundConfig(**settings, **SMALL, **bound))
     models += sorted((tmp_path / "bound").glob("fold-*/model.safetensors"))
     assert len(models) == 4

@@ -20,19 +20,19 @@ from dualmod.data.synthetic import PairedBatches, SyntheticHands
 from dualmod.inference.predictor import Predictor
 from dualmod.losses.supervision import SupervisionConfig
 from dualmod.pretraining.objective import MethodConfig
-from synth.hand.conventions import LEFT, REFERENCE_BONE, RIGHT, UNKNOWN
+from synth.common.conventions import LEFT, REFERENCE_BONE, RIGHT, UNKNOWN
 from tests.distill.conftest import NUM_IMAGES
 
 MARKED = 8
 
 
 @pytest.fixture
-def config(tiny_net, tiny_data, real_root: Path, tmp_path: Path) -> UpperBoundConfig:
+def config(tiny_net, tiny_data, toy_root: Path, tmp_path: Path) -> UpperBoundConfig:
     tiny_net.config.crop_margin = 1.45
     save_network(tmp_path / "start.safetensors", tiny_net, {"stage": "pretrain"})
     return UpperBoundConfig(
         checkpoint=str(tmp_path / "start.safetensors"), source=str(tiny_data), dataset="toy", out=str(tmp_path / "out"),
-        root=str(real_root), max_steps=2, source_batch_size=2, target_batch_size=4, loader_workers=0, threads=1,
+        root=str(toy_root), max_steps=2, source_batch_size=2, target_batch_size=4, loader_workers=0, threads=1,
         device="cpu", method=MethodConfig(
             depth_branch=False, fused_branch=False, contrast=[],
             supervision=SupervisionConfig(heatmap_weight=0.2),  # the entropy of a target is what no learning takes away
@@ -111,8 +111,8 @@ class Constant:
         return replace(found, joints_px=np.full_like(found.joints_px, self.number))
 
 
-def test_each_photo_is_predicted_by_the_network_of_its_fold(tiny_net, real_root):
-    labelled = open_labelled(real_root, "toy")
+def test_each_photo_is_predicted_by_the_network_of_its_fold(tiny_net, toy_root):
+    labelled = open_labelled(toy_root, "toy")
     inner = Predictor(tiny_net, torch.device("cpu"))
     two = [Constant(inner, 0.0), Constant(inner, 1.0)]
     sides = list(labelled.handedness)
@@ -123,9 +123,9 @@ def test_each_photo_is_predicted_by_the_network_of_its_fold(tiny_net, real_root)
     np.testing.assert_allclose(found.joints_depth, plain.joints_depth, atol=1e-5)
 
 
-def test_labels_of_photos_are_learned(config, tiny_net, tiny_data, real_root):
+def test_labels_of_photos_are_learned(config, tiny_net, tiny_data, toy_root):
     module = UpperBoundModule(tiny_net, replace(config, frozen_statistics=False))
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     augment = AugmentConfig(crop_px=64)
     batches = LabelledBatches([labelled], [np.arange(8)], [np.zeros(NUM_IMAGES, bool)], augment, batch_size=8, seed=0)
     pair = PairedBatches(SyntheticHands(tiny_data), augment, steps=1, batch_size=2, seed=0)[0]

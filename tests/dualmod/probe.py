@@ -11,7 +11,7 @@ from dualmod.network.encoder import EncoderConfig
 from dualmod.network.model import DualModalityNet, NetworkConfig
 from dualmod.pretrain import PretrainConfig, PretrainModule
 from dualmod.pretraining.config import PretrainMethod
-from dualmod.training.distributed import Ranks, launched_ranks
+from dualmod.runtime.distributed import Ranks, launched_ranks
 from dualmod.training.loop import EngineConfig, run_training
 
 BATCH, BLOCKS = 6, 2

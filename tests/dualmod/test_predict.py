@@ -16,9 +16,9 @@ from dualmod.detection.centernet_detector import CenterNetDetector
 from dualmod.inference.predictor import Predictor
 from dualmod.predict import PredictConfig, main, name_of, numbers
 from synth.common.config import compose_config
+from synth.common.conventions import JOINT_NAMES
 from synth.dataset import HandSample, iterate
 from synth.generate import GenerateConfig, generate
-from synth.hand.conventions import JOINT_NAMES
 from tests.dualmod.disc_predictor import disc_image
 from tests.dualmod.inference.test_video_run import written_video
 

@@ -10,7 +10,7 @@ from dualmod.checkpoints.checkpoint import load_network, save_network
 from dualmod.inference.predictor import Predictor, look
 from dualmod.inference.test_time_augmentation import VotingPredictor
 from dualmod.network.model import DualModalityNet
-from synth.hand.conventions import LEFT, RIGHT
+from synth.common.conventions import LEFT, RIGHT
 
 BOXES = np.array([[20.0, 30.0, 90.0, 100.0], [10.0, 10.0, 70.0, 60.0]])
 

@@ -1,5 +1,6 @@
 """The doctor: every part has a line, what is missing has its mending line, only core parts fail."""
 
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -85,19 +86,18 @@ def test_a_real_mano_file_is_recognised() -> None:
     assert by_part(DoctorConfig(hand=str(file)))["MANO"].is_there
 
 
-def test_real_root_is_given_found_or_none(real_root: Path, tmp_path: Path) -> None:
-    assert find_real_root(str(real_root)) == real_root and real_sets(real_root) == ["toy"]
+def test_real_root_is_given_found_or_none(toy_root: Path, tmp_path: Path) -> None:
+    assert find_real_root(str(toy_root)) == toy_root and real_sets(toy_root) == ["toy"]
     assert find_real_root("none") is None and real_sets(None) == []
     with pytest.raises(FileNotFoundError, match=r"real_root=.*nowhere does not exist"):
         find_real_root(str(tmp_path / "nowhere"))
 
 
 def test_real_root_beside_the_current_folder_is_found(
-    real_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beside = tmp_path / "work" / "shared" / "real"
-    beside.parent.mkdir(parents=True)
-    real_root.rename(beside)
+    shutil.copytree(toy_root, beside)
     (tmp_path / "work" / "checkout").mkdir()
     monkeypatch.chdir(tmp_path / "work" / "checkout")
     monkeypatch.setattr(

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from synth.common.config import compose_config
+from synth.common.conventions import HAND_PARTS
 from synth.dataset import SampleStore, read_manifest
 from synth.dataset.manifest import MANIFEST_FILE
 from synth.dataset.verify import verify
 from synth.generate import GenerateConfig, generate, main
 from synth.hand import HandModel, load_hand
-from synth.hand.conventions import HAND_PARTS
 
 SMALL = dict(num_samples=14, shard_size=4, image_size=48, seed=5)
 

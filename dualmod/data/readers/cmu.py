@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from dualmod.data.reader import HandLabel, Reader
-from synth.hand.conventions import LEFT, NUM_JOINTS, RIGHT
+from synth.common.conventions import LEFT, NUM_JOINTS, RIGHT
 
 
 class Layout(Reader):

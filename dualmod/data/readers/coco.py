@@ -36,9 +36,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dualmod.data.reader import HandLabel, Reader, intrinsics
+from synth.common.conventions import FINGERS, JOINT_NAMES, LEFT, NUM_JOINTS, RIGHT, UNKNOWN
 from synth.dataset.exporters.coco import KEYPOINT_NAMES
 from synth.hand import to_ours
-from synth.hand.conventions import FINGERS, JOINT_NAMES, LEFT, NUM_JOINTS, RIGHT, UNKNOWN
 
 ANNOTATIONS = "annotations"
 WORDS = ("train", "val", "test")

@@ -29,8 +29,8 @@ import numpy as np
 import yaml
 
 from dualmod.data.reader import ALL_JOINTS, HandLabel, Reader, intrinsics, projected
+from synth.common.conventions import LEFT, NUM_JOINTS, RIGHT
 from synth.hand import to_ours
-from synth.hand.conventions import LEFT, NUM_JOINTS, RIGHT
 
 SUBJECTS = (
     "20200709-subject-01", "20200813-subject-02", "20200820-subject-03", "20200903-subject-04", "20200908-subject-05",

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from dualmod.data.reader import ALL_JOINTS, HandLabel, Reader, projected
+from synth.common.conventions import NUM_JOINTS, RIGHT
 from synth.hand import to_ours
-from synth.hand.conventions import NUM_JOINTS, RIGHT
 
 
 class Layout(Reader):

@@ -28,7 +28,7 @@ from typing import ClassVar
 import numpy as np
 
 from dualmod.data.reader import ALL_JOINTS, HandLabel, Reader
-from synth.hand.conventions import NUM_JOINTS, UNKNOWN
+from synth.common.conventions import NUM_JOINTS, UNKNOWN
 
 ANNOTATIONS = "annotation.json"
 FIRST_BONE = (9, 10)

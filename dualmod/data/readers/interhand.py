@@ -28,8 +28,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dualmod.data.reader import HandLabel, Reader, intrinsics, projected
+from synth.common.conventions import LEFT, NUM_JOINTS, RIGHT
 from synth.hand import to_ours
-from synth.hand.conventions import LEFT, NUM_JOINTS, RIGHT
 
 HANDS = {RIGHT: slice(0, NUM_JOINTS), LEFT: slice(NUM_JOINTS, 2 * NUM_JOINTS)}
 TWO_HANDS = ("2_Hand", "Interaction", "_dh_")

@@ -28,8 +28,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dualmod.data.reader import ALL_JOINTS, HandLabel, Reader, intrinsics, projected
+from synth.common.conventions import NUM_JOINTS, RIGHT
 from synth.hand import to_ours
-from synth.hand.conventions import NUM_JOINTS, RIGHT
 from synth.hand.mano.arrays_from_pickle import as_array
 from synth.hand.mano.safe_pickle import read_inert
 

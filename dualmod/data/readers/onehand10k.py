@@ -22,8 +22,8 @@ from typing import ClassVar
 import numpy as np
 
 from dualmod.data.reader import HandLabel, Reader
+from synth.common.conventions import NUM_JOINTS, UNKNOWN
 from synth.hand import to_ours
-from synth.hand.conventions import NUM_JOINTS, UNKNOWN
 
 COLUMNS_BEFORE = 4
 HIDDEN = -1

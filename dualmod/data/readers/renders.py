@@ -25,8 +25,8 @@ from jaxtyping import UInt8
 
 from dualmod.data.image_collections import LabelledImages
 from dualmod.data.reader import ALL_JOINTS, HandLabel, Reader
+from synth.common.conventions import NUM_JOINTS
 from synth.dataset import SampleStore
-from synth.hand.conventions import NUM_JOINTS
 
 
 @dataclass(frozen=True)

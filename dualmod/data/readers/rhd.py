@@ -23,8 +23,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dualmod.data.reader import HandLabel, Reader
+from synth.common.conventions import LEFT, NUM_JOINTS, RIGHT
 from synth.hand import to_ours
-from synth.hand.conventions import LEFT, NUM_JOINTS, RIGHT
 from synth.hand.mano.arrays_from_pickle import as_array
 from synth.hand.mano.opcode_scan import Limits
 from synth.hand.mano.safe_pickle import read_inert

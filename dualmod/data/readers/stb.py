@@ -29,8 +29,8 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from dualmod.data.reader import HandLabel, Reader, intrinsics, projected
+from synth.common.conventions import JOINT_NAMES, LEFT, NUM_JOINTS, WRIST
 from synth.hand import to_ours
-from synth.hand.conventions import JOINT_NAMES, LEFT, NUM_JOINTS, WRIST
 
 SEQUENCES = {
     "test": ("B1Counting", "B1Random"),

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
+from synth.common.conventions import BONES, HAND_PARTS
 from synth.dataset.exporter import Exporter, ExportSource, compact_json, rounded
 from synth.dataset.sample import HandSample
-from synth.hand.conventions import BONES, HAND_PARTS
 
 ANNOTATION_FILE = "hand_keypoints.json"
 HAND_ID = 1

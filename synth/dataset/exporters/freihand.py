@@ -33,10 +33,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from synth.common.conventions import HAND_PARTS, RIGHT, ROOT_JOINT
 from synth.dataset.exporter import Exporter, ExportSource, JsonList, rounded, write_image
 from synth.dataset.sample import HandSample
 from synth.hand import HandModel, load_hand
-from synth.hand.conventions import HAND_PARTS, RIGHT, ROOT_JOINT
 
 NAMES = ("K", "xyz", "mano", "scale", "verts")
 SCALE_BONE = (9, 10)

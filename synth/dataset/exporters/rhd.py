@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from synth.common.conventions import FINGERS, LEFT, NUM_JOINTS, PART_NAMES
 from synth.dataset.exporter import Exporter, ExportSource, write_image
 from synth.dataset.sample import HandSample
 from synth.hand import from_ours
-from synth.hand.conventions import FINGERS, LEFT, NUM_JOINTS, PART_NAMES
 
 FULL_DEPTH_M = 5.0
 FULL_STEPS = 65535

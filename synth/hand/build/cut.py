@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.sparse.csgraph import connected_components
 
+from synth.common.conventions import MANO_JOINT_NAMES
 from synth.hand.build.meshes import adjacency, open_edge
 from synth.hand.build.sources import FOREARM, HAND, Bodies
-from synth.hand.conventions import MANO_JOINT_NAMES
 
 CUT_M = 0.040
 """Distance of the cut behind the wrist joint on the mean hand."""

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import nnls
 
+from synth.common.conventions import MANO_PARENTS
 from synth.hand.build.shape_space import ShapeSpace
-from synth.hand.conventions import MANO_PARENTS
 
 FITTED_BODIES = 220
 NEAR_M, WRIST_NEAR_M = 0.016, 0.05

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from synth.common.conventions import MANO_JOINT_NAMES, MANO_PARENTS
 from synth.hand.anatomy import ANGLE_FINGERS, HandAxes
 from synth.hand.arrays import ManoArrays
 from synth.hand.build.delta_mush import DeltaMush
 from synth.hand.build.meshes import vertex_normals
 from synth.hand.build.skinning import global_turns, skin
-from synth.hand.conventions import MANO_JOINT_NAMES, MANO_PARENTS
 
 MUSH_STEPS = 12
 LONGEST_M = 0.008

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from synth.common.conventions import MANO_JOINT_NAMES
 from synth.hand.anatomy import ANGLE_FINGERS
 from synth.hand.arrays import ManoArrays
-from synth.hand.conventions import MANO_JOINT_NAMES
 from synth.hand.poses import PoseSampler
 
 SWEEP_RAD = (0.5, 1.0, 1.5)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from synth.common.conventions import MANO_JOINT_NAMES
 from synth.hand.build.cut import Hands
 from synth.hand.build.rest_pose import TIP_FINGERS
-from synth.hand.conventions import MANO_JOINT_NAMES
 
 SCALE = 0.93
 """Brings hand lengths to those of ANSUR (about 194 mm for men, 180 mm for women)."""

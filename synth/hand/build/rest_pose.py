@@ -4,11 +4,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from synth.common.conventions import FINGERS, MANO_JOINT_NAMES
 from synth.hand.build.cut import Hands
 from synth.hand.build.delta_mush import DeltaMush
 from synth.hand.build.meshes import normalised
 from synth.hand.build.skinning import skin
-from synth.hand.conventions import FINGERS, MANO_JOINT_NAMES
 
 TILT_DEG = 4.0
 """The knuckle of the little finger lies so much lower than that of the index finger."""

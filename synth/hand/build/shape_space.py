@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from synth.common.conventions import FINGERS, MANO_JOINT_NAMES
 from synth.hand.arrays import NUM_BETAS
 from synth.hand.build.cut import Hands
 from synth.hand.build.proportions import WRIST_M
 from synth.hand.build.rest_pose import TIP_FINGERS
-from synth.hand.conventions import FINGERS, MANO_JOINT_NAMES
 
 LENGTH_M = 0.187
 """Wrist joint to middle fingertip of the mean hand."""

@@ -11,9 +11,9 @@ from jaxtyping import Float, UInt8
 from scipy.interpolate import CubicSpline
 from scipy.spatial import KDTree
 
+from synth.common.conventions import MANO_JOINT_NAMES
 from synth.hand.build.noise import value_noise
 from synth.hand.build.surface_maps import SurfaceMaps
-from synth.hand.conventions import MANO_JOINT_NAMES
 
 Field = Float[np.ndarray, "texels"]
 FINGERS = ("index", "middle", "ring", "little", "thumb")

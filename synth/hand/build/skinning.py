@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from synth.hand.conventions import MANO_PARENTS
+from synth.common.conventions import MANO_PARENTS
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from synth.common.config import check, option, required, stage_main
+from synth.common.conventions import MANO_PARENTS
 from synth.common.files import open_run_folder, written_atomically
 from synth.hand.arrays import ManoArrays
 from synth.hand.build.comparison import Difference, differences, picture_difference
@@ -24,7 +25,6 @@ from synth.hand.build.skins import complexions, painted_skin
 from synth.hand.build.sources import base_mesh, nail_mask, sample_bodies
 from synth.hand.build.surface_maps import surface_maps
 from synth.hand.build.texture import TextureLayout, nail_faces, texture_layout
-from synth.hand.conventions import MANO_PARENTS
 from synth.hand.hand_file import load_hand, named_arrays, skin_files
 
 BODY_SEED, VARIATION_SEED, POSE_SEED, COMPLEXION_SEED = 0, 11, 5, 3

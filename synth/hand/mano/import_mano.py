@@ -20,8 +20,8 @@ from synth.hand.arrays import NUM_BETAS
 from synth.hand.mano.arrays_from_pickle import as_array
 from synth.hand.mano.opcode_scan import Limits
 from synth.hand.mano.safe_pickle import read_inert
-from synth.hand.mano.validate import MANO_HELP, NEEDED, OPTIONAL, check_arrays
 from synth.hand.mirror import has_wrong_x_shapes, is_left_hand
+from synth.hand.validate import MANO_HELP, NEEDED, OPTIONAL, check_arrays
 
 MAX_BYTES = Limits().max_bytes
 LICENCE = (

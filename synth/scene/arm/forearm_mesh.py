@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from synth.common.conventions import PART_NAMES, WRIST
 from synth.hand import ManoArrays
-from synth.hand.conventions import PART_NAMES, WRIST
 from synth.render.renderer import MeshTopology
 from synth.scene.arm.wrist_boundary import edge_corners, find_wrist_ring, skinning_parts
 

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import ConvexHull
 
+from synth.common.conventions import REFERENCE_BONE
 from synth.hand import ManoArrays
 from synth.hand.collision import Capsules
-from synth.hand.conventions import REFERENCE_BONE
 from synth.render.scene_arrays import sphere_directions
 
 SPHERES_PER_BONE = 4

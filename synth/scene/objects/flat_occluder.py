@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from synth.hand.conventions import PART_NAMES
+from synth.common.conventions import PART_NAMES
 from synth.render.renderer import RenderOutput
 from synth.scene.backgrounds.procedural import as_bytes, random_colour, smooth_noise
 

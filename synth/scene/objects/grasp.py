@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from synth.hand.conventions import FINGERS, JOINT_NAMES, WRIST
+from synth.common.conventions import FINGERS, JOINT_NAMES, WRIST
 from synth.scene.objects.collision_proxies import SPHERES_PER_BONE, Hull, Spheres
 from synth.scene.objects.object_mesh import PlacedThing, Thing
 

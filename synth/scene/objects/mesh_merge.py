@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from synth.hand.conventions import PART_NAMES
+from synth.common.conventions import PART_NAMES
 from synth.render.renderer import MeshTopology
 from synth.scene.arm.hand_and_arm import Limb
 from synth.scene.arm.skin import TEXTURE_PX

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from distill.pose_coverage.box_poses import box_poses, pose_distance
-from synth.hand.conventions import NUM_JOINTS
+from synth.common.conventions import NUM_JOINTS
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from distill.pose_coverage.predicted_poses import PredictedPoses
 from distill.pose_coverage.renders import Renders
 from distill.pose_coverage.traits import Share, in_words, is_cut_off, most_frequent, roll_of, shares, traits, view_of
 from dualmod.geometry.lifting import assumed_K
+from synth.common.conventions import REFERENCE_BONE, ROOT_JOINT
 from synth.hand import HandModel, load_hand
-from synth.hand.conventions import REFERENCE_BONE, ROOT_JOINT
 from synth.scene.view import R_CAM_PALM, about
 
 SIZE_PX = (320, 240)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.pseudo_labels.bone_registration import WALK, bone_template, correct, lifted, register
+from synth.common.conventions import BONES, JOINT_PARENTS, NUM_JOINTS, REFERENCE_BONE, ROOT_JOINT
 from synth.hand import HandAxes, PoseSampler, bone_lengths, load_hand
-from synth.hand.conventions import BONES, JOINT_PARENTS, NUM_JOINTS, REFERENCE_BONE, ROOT_JOINT
 
 
 @pytest.fixture(scope="module")

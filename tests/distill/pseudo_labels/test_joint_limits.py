@@ -17,8 +17,8 @@ from distill.pseudo_labels.joint_limits import (
     hinge_ranges,
     rectify_angles,
 )
+from synth.common.conventions import MANO_JOINT_NAMES
 from synth.hand import HandAxes, PoseSampler, bone_lengths, load_hand
-from synth.hand.conventions import MANO_JOINT_NAMES
 
 AXES = HandAxes.of(load_hand("open"))
 

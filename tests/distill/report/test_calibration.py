@@ -50,11 +50,11 @@ def test_each_tenth_has_its_mean_confidence_beside_its_share_of_right_joints() -
     assert np.array(row.tenths) == pytest.approx(np.array(tenths))
 
 
-def test_a_hand_that_was_not_found_is_wrong_with_no_confidence(evaluated: Callable[..., Path], real_root: Path) -> None:
+def test_a_hand_that_was_not_found_is_wrong_with_no_confidence(evaluated: Callable[..., Path], toy_root: Path) -> None:
     runs = [evaluated("some", 0.1, missed=(0, 5, 7)), evaluated("other_program", 0.1)]
     stages = load_stages([str(run) for run in runs])
     del stages[1].of("toy")[0].predictions["confidence"]
-    judged = judged_joints(stages, "toy", open_labelled(real_root, "toy"))
+    judged = judged_joints(stages, "toy", open_labelled(toy_root, "toy"))
     assert list(judged) == ["some"]
     confidence, right = judged["some"]
     assert (confidence == 0).sum() == 3 * 21 and not right[confidence == 0].any() and right[confidence > 0].all()

@@ -14,9 +14,9 @@ from dualmod.data.image_sets import LabelledImages, open_labelled
 Write = Callable[..., Path]
 
 
-def test_errors_are_distances_in_boxes_and_millimetres(evaluated: Write, real_root: Path) -> None:
+def test_errors_are_distances_in_boxes_and_millimetres(evaluated: Write, toy_root: Path) -> None:
     (stage,) = load_stages([str(evaluated("dual", 2))])
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     found = errors_of(stage.of("toy")[0], labelled)
     predictions = stage.of("toy")[0].predictions
     for image, joint in ((0, 0), (3, 17), (11, 20)):
@@ -28,18 +28,18 @@ def test_errors_are_distances_in_boxes_and_millimetres(evaluated: Write, real_ro
         assert found.mm[image, joint] == pytest.approx(1000 * np.sqrt(((relative - true) ** 2).sum()))
 
 
-def test_errors_agree_with_the_metrics_of_evaluate(evaluated: Write, real_root: Path) -> None:
+def test_errors_agree_with_the_metrics_of_evaluate(evaluated: Write, toy_root: Path) -> None:
     (stage,) = load_stages([str(evaluated("dual", 2))])
     run = stage.of("toy")[0]
-    found = errors_of(run, open_labelled(real_root, "toy"))
+    found = errors_of(run, open_labelled(toy_root, "toy"))
     assert found.mm.mean() == pytest.approx(run.metrics["epe_mm"], abs=1e-4)
     assert (found.boxes <= 0.1).mean() == pytest.approx(run.metrics["pck_box@0.1"], abs=1e-5)
 
 
-def test_a_clear_advantage_is_claimed_and_its_sign_is_right(evaluated: Write, real_root: Path) -> None:
+def test_a_clear_advantage_is_claimed_and_its_sign_is_right(evaluated: Write, toy_root: Path) -> None:
     runs = [str(evaluated(name, px, seed=s)) for name, px in (("adapted", 1), ("control", 3)) for s in (0, 1, 2)]
     adapted, control = load_stages(runs)
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     for found in compare(adapted, control, "toy", labelled, bootstrap=300):
         assert found.low is not None and found.high is not None
         assert found.outcome == "better" and 0 < found.low < found.difference < found.high
@@ -49,9 +49,9 @@ def test_a_clear_advantage_is_claimed_and_its_sign_is_right(evaluated: Write, re
         assert found.outcome == "worse" and found.high is not None and found.high < 0
 
 
-def test_equal_stages_show_no_difference(evaluated: Write, real_root: Path) -> None:
+def test_equal_stages_show_no_difference(evaluated: Write, toy_root: Path) -> None:
     runs = [str(evaluated(name, px)) for name, px in (("adapted", 2.01), ("control", 2.0))]
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     pck, _ = compare(*load_stages(runs), "toy", labelled, bootstrap=300)
     assert pck.outcome == "not shown" and "one seed only" in pck.sentence
 
@@ -60,10 +60,10 @@ def in_blocks(labelled: LabelledImages, size: int) -> LabelledImages:
     return replace(labelled, blocks=np.arange(len(labelled)) // size)
 
 
-def test_intervals_resample_blocks_as_a_loop_does(evaluated: Write, real_root: Path) -> None:
+def test_intervals_resample_blocks_as_a_loop_does(evaluated: Write, toy_root: Path) -> None:
     runs = [str(evaluated(name, px, seed=s)) for name, px in (("adapted", 2), ("control", 2.2)) for s in (0, 1)]
     adapted, control = load_stages(runs)
-    labelled = in_blocks(open_labelled(real_root, "toy"), 3)
+    labelled = in_blocks(open_labelled(toy_root, "toy"), 3)
     pck, epe = compare(adapted, control, "toy", labelled, bootstrap=200, seed=5)
     errors = [[errors_of(stage.of("toy")[s], labelled).mm for s in (0, 1)] for stage in (adapted, control)]
     rng, means = np.random.default_rng(5), []
@@ -75,9 +75,9 @@ def test_intervals_resample_blocks_as_a_loop_does(evaluated: Write, real_root: P
     assert (pck.num_blocks, epe.num_blocks) == (4, 4) and "12 images in 4 blocks" in pck.sentence
 
 
-def test_copies_of_an_image_in_its_block_show_no_more_than_the_image(evaluated: Write, real_root: Path) -> None:
+def test_copies_of_an_image_in_its_block_show_no_more_than_the_image(evaluated: Write, toy_root: Path) -> None:
     near, far = load_stages([str(evaluated("near", 2)), str(evaluated("far", 2.2))])
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     for stage in (near, far):
         found = stage.of("toy")[0].predictions
         found["joints_px"][:] = labelled.joints_px + (found["joints_px"] - labelled.joints_px)[np.arange(12) // 3 * 3]
@@ -87,16 +87,16 @@ def test_copies_of_an_image_in_its_block_show_no_more_than_the_image(evaluated: 
     assert blocks.high - blocks.low > 1.4 * (images.high - images.low)  # of 3 copies: about the root of 3
 
 
-def test_nothing_is_shown_by_one_block(evaluated: Write, real_root: Path) -> None:
+def test_nothing_is_shown_by_one_block(evaluated: Write, toy_root: Path) -> None:
     near, far = load_stages([str(evaluated("near", 0.5)), str(evaluated("far", 5))])
-    for found in compare(near, far, "toy", in_blocks(open_labelled(real_root, "toy"), 12), bootstrap=50):
+    for found in compare(near, far, "toy", in_blocks(open_labelled(toy_root, "toy"), 12), bootstrap=50):
         assert (found.low, found.high, found.outcome, found.num_blocks) == (None, None, "not shown", 1)
         assert "no interval, as all images are of one block" in found.sentence
 
 
-def test_small_differences_on_pseudo_labels_are_not_claimed(evaluated: Write, real_root: Path) -> None:
+def test_small_differences_on_pseudo_labels_are_not_claimed(evaluated: Write, toy_root: Path) -> None:
     near, far = load_stages([str(evaluated("near", 0.5)), str(evaluated("far", 0.5))])
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     run = far.of("toy")[0]
     run.predictions["joints_px"][:] = near.of("toy")[0].predictions["joints_px"]
     run.predictions["joints_px"][:, 4] += 30  # 1 of 21 joints is wrong in every image: 4.8 points
@@ -108,12 +108,12 @@ def test_small_differences_on_pseudo_labels_are_not_claimed(evaluated: Write, re
 
 
 def test_a_hand_that_a_run_missed_is_wrong_in_2d_and_left_out_of_3d_in_all_runs(
-    evaluated: Write, real_root: Path
+    evaluated: Write, toy_root: Path
 ) -> None:
     missed = {("adapted", 0): (), ("adapted", 1): (4,), ("control", 0): (4, 6), ("control", 1): (9,)}
     runs = [str(evaluated(name, 2, seed=seed, missed=rows)) for (name, seed), rows in missed.items()]
     adapted, control = load_stages(runs)
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     pck, epe = compare(adapted, control, "toy", labelled, bootstrap=50)
     kept = [k for k in range(12) if k not in (4, 6, 9)]
     for stage, value in ((adapted, epe.first), (control, epe.second)):
@@ -128,15 +128,15 @@ def test_a_hand_that_a_run_missed_is_wrong_in_2d_and_left_out_of_3d_in_all_runs(
     assert pck.second == pytest.approx(sum(shares) / 2) and "left out" not in pck.sentence
 
 
-def test_a_stage_that_predicts_no_3d_is_compared_in_2d_alone(evaluated: Write, real_root: Path) -> None:
+def test_a_stage_that_predicts_no_3d_is_compared_in_2d_alone(evaluated: Write, toy_root: Path) -> None:
     adapted, control = load_stages([str(evaluated(name, 2)) for name in ("adapted", "control")])
     control.of("toy")[0].predictions["joints_cam"][:] = np.nan
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     assert [c.metric for c in compare(adapted, control, "toy", labelled, bootstrap=50)] == ["pck_box@0.1"]
 
 
-def test_other_images_than_evaluated_are_refused(evaluated: Write, real_root: Path) -> None:
+def test_other_images_than_evaluated_are_refused(evaluated: Write, toy_root: Path) -> None:
     (stage,) = load_stages([str(evaluated("dual", 2))])
-    labelled = replace(open_labelled(real_root, "toy"), files=("other.png",) * 12)
+    labelled = replace(open_labelled(toy_root, "toy"), files=("other.png",) * 12)
     with pytest.raises(ValueError, match="holds other images than were evaluated"):
         errors_of(stage.of("toy")[0], labelled)

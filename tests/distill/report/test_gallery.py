@@ -30,10 +30,10 @@ def checkpoints(tiny_config: NetworkConfig, tmp_path: Path) -> list[Path]:
     return files
 
 
-def shown(evaluated: Write, real_root: Path, files: list[Path], networks: Networks | None = None) -> Gallery:
+def shown(evaluated: Write, toy_root: Path, files: list[Path], networks: Networks | None = None) -> Gallery:
     runs = [evaluated(name, 2 + k, checkpoint=files[k]) for k, name in enumerate(NAMES)]
     before, after = (s.of("toy")[0] for s in load_stages([str(r) for r in runs]))
-    return gallery(open_labelled(real_root, "toy"), before, after, NAMES, each=1, networks=networks)
+    return gallery(open_labelled(toy_root, "toy"), before, after, NAMES, each=1, networks=networks)
 
 
 def tiles_of(found: Gallery, picture: int = 0) -> np.ndarray:
@@ -45,9 +45,9 @@ def tiles_of(found: Gallery, picture: int = 0) -> np.ndarray:
 
 
 def test_maps_of_both_networks_stand_below_each_other(
-    evaluated: Write, real_root: Path, checkpoints: list[Path]
+    evaluated: Write, toy_root: Path, checkpoints: list[Path]
 ) -> None:
-    found = shown(evaluated, real_root, checkpoints)
+    found = shown(evaluated, toy_root, checkpoints)
     assert found.rows == ("before: dual", "after: adapted") and found.lacking == ()
     assert found.columns == ("label, photo", "joints", *MAP_TITLES)
     tiles = tiles_of(found)
@@ -57,34 +57,34 @@ def test_maps_of_both_networks_stand_below_each_other(
 
 
 def test_maps_of_one_network_are_the_same_in_both_rows(
-    evaluated: Write, real_root: Path, checkpoints: list[Path]
+    evaluated: Write, toy_root: Path, checkpoints: list[Path]
 ) -> None:
-    tiles = tiles_of(shown(evaluated, real_root, [checkpoints[1], checkpoints[1]]))
+    tiles = tiles_of(shown(evaluated, toy_root, [checkpoints[1], checkpoints[1]]))
     assert (tiles[0, 2:] == tiles[1, 2:]).all() and (tiles[0, 1] != tiles[1, 1]).any()
 
 
 @pytest.mark.parametrize("gone", [0, 1])
 def test_maps_of_a_network_that_is_gone_are_blank_and_it_is_named(
-    evaluated: Write, real_root: Path, checkpoints: list[Path], gone: int
+    evaluated: Write, toy_root: Path, checkpoints: list[Path], gone: int
 ) -> None:
     checkpoints[gone].unlink()
-    found = shown(evaluated, real_root, checkpoints)
+    found = shown(evaluated, toy_root, checkpoints)
     tiles = tiles_of(found)
     assert found.lacking == (NAMES[gone],)
     assert np.abs(tiles[gone, 2:, 8:-8, 8:-8] - BLANK).max() < 4 and tiles[1 - gone, 2:].std() > 10
 
 
-def test_a_hand_that_was_not_found_is_among_the_worst(evaluated: Write, real_root: Path) -> None:
+def test_a_hand_that_was_not_found_is_among_the_worst(evaluated: Write, toy_root: Path) -> None:
     runs = [evaluated("dual", 3), evaluated("adapted", 2, missed=(5,))]
     before, after = (s.of("toy")[0] for s in load_stages([str(r) for r in runs]))
-    found = gallery(open_labelled(real_root, "toy"), before, after, NAMES, each=1)
+    found = gallery(open_labelled(toy_root, "toy"), before, after, NAMES, each=1)
     (worst,) = (p for p in found.pictures if p.kind == "worst")
     assert worst.caption.startswith("05.png: error 0.") and "to no hand found" in worst.caption
     assert "nan" not in " ".join(p.caption for p in found.pictures)
 
 
 def test_a_network_is_loaded_once_for_all_datasets_and_runs_on_one_thread(
-    evaluated: Write, real_root: Path, checkpoints: list[Path], monkeypatch: pytest.MonkeyPatch
+    evaluated: Write, toy_root: Path, checkpoints: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = []
     plain = Predictor.attention
@@ -98,12 +98,12 @@ def test_a_network_is_loaded_once_for_all_datasets_and_runs_on_one_thread(
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        shown(evaluated, real_root, checkpoints, networks)
+        shown(evaluated, toy_root, checkpoints, networks)
         for file in checkpoints:
             file.write_bytes(b"no network")
-        runs = [real_root.parent / "runs" / "seed-0" / name for name in NAMES]
+        runs = [toy_root.parent / "runs" / "seed-0" / name for name in NAMES]
         first, second = (s.of("toy")[0] for s in load_stages([str(r) for r in runs]))
-        gallery(open_labelled(real_root, "toy"), first, second, NAMES, each=1, networks=networks)
+        gallery(open_labelled(toy_root, "toy"), first, second, NAMES, each=1, networks=networks)
         assert torch.get_num_threads() == 2 and threads == [1] * 4 and len(networks) == 2
     finally:
         torch.set_num_threads(before)

@@ -44,11 +44,11 @@ def test_pck_counts_errors_at_or_under_the_threshold() -> None:
     assert np.isnan(pck(np.array([]), np.array([0.1]))).all()
 
 
-def test_figures_are_svg_and_repeat_to_the_byte(evaluated: Write, real_root: Path) -> None:
+def test_figures_are_svg_and_repeat_to_the_byte(evaluated: Write, toy_root: Path) -> None:
     from distill.report.compare import errors_of
 
     stages = load_stages([str(evaluated("dual", 2, seed=s)) for s in (0, 1)])
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     errors = {"dual": [errors_of(e, labelled) for e in stages[0].of("toy").values()]}
     uri = pck_curves(errors, {"dual": "#123456"})
     text = base64.b64decode(uri.partition(",")[2]).decode()
@@ -64,9 +64,9 @@ def test_spread_out_takes_no_neighbours() -> None:
     assert spread_out([1, 0], 5) == [1, 0]
 
 
-def test_gallery_shows_best_worst_and_most_changed(evaluated: Write, real_root: Path) -> None:
+def test_gallery_shows_best_worst_and_most_changed(evaluated: Write, toy_root: Path) -> None:
     before, after = (s.of("toy")[0] for s in load_stages([str(evaluated("dual", 2)), str(evaluated("adapted", 1))]))
-    labelled = open_labelled(real_root, "toy")
+    labelled = open_labelled(toy_root, "toy")
     truth = labelled.joints_px
     after.predictions["joints_px"][:] = truth + 1
     before.predictions["joints_px"][:] = truth + 1

@@ -8,7 +8,7 @@ import torch
 
 from dualmod.data.augment import CLOSENESS_STEPS, AugmentConfig
 from dualmod.data.synthetic import PairedBatches, SingleBatches, SyntheticHands, held_out_batches, labelled_hand
-from dualmod.training.distributed import Ranks
+from dualmod.runtime.distributed import Ranks
 from synth.dataset import HandSample, write_shard
 from synth.dataset.manifest import new_manifest, write_manifest
 from synth.dataset.shards import shard_name

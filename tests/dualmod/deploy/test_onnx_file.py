@@ -11,8 +11,8 @@ from dualmod.data.augment import plain_crops
 from dualmod.data.synthetic import SyntheticHands
 from dualmod.deploy.graphs import OUTPUTS
 from dualmod.deploy.onnx_file import OnnxNetwork
+from synth.common.conventions import JOINT_NAMES
 from synth.dataset.shards import file_sha256
-from synth.hand.conventions import JOINT_NAMES
 
 onnx = pytest.importorskip("onnx")
 BATCHES = (1, 5)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dualmod.evaluation.block_bootstrap import block_sums, blocks_of, draw_blocks
+from dualmod.data.blocks import blocks_of
+from dualmod.evaluation.block_bootstrap import block_sums, draw_blocks
 from dualmod.evaluation.metrics import Score, score
 
 REPEATS = 5

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from dualmod.geometry.lifting import FARTHEST_BONES, NEAREST_BONES, assumed_K, lift, root_depth_bones
-from synth.hand.conventions import REFERENCE_BONE, ROOT_JOINT
+from synth.common.conventions import REFERENCE_BONE, ROOT_JOINT
 
 K = np.array([[480.0, 0, 130], [0, 470, 121], [0, 0, 1]])
 

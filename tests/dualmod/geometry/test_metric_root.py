@@ -5,7 +5,7 @@ import pytest
 
 from dualmod.geometry.lifting import TYPICAL_BONE_M, assumed_K, lift
 from dualmod.geometry.metric_root import BELOW_SKIN_BONES, FEWEST_JOINTS, place_hand, skin_depth
-from synth.hand.conventions import REFERENCE_BONE, ROOT_JOINT
+from synth.common.conventions import REFERENCE_BONE, ROOT_JOINT
 
 K = np.array([[600.0, 0, 320], [0, 580, 240], [0, 0, 1]])
 SIZE = (640, 480)

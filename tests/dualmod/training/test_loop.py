@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from dualmod.runtime.distributed import Ranks
 from dualmod.training.callbacks import WaitTimer
-from dualmod.training.distributed import Ranks
 from dualmod.training.grad_cache import WholeBatch
 from dualmod.training.loop import EngineConfig, run_training
 from dualmod.training.module import OptimizerConfig, TrainingModule

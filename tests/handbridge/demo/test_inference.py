@@ -14,8 +14,8 @@ from dualmod.geometry.lifting import TYPICAL_BONE_M, assumed_K
 from dualmod.inference.predictor import Predictor
 from dualmod.network.model import DualModalityNet, NetworkConfig
 from handbridge.demo.inference import Networks, joints_cm, look
+from synth.common.conventions import REFERENCE_BONE, ROOT_JOINT
 from synth.hand import HandAxes, load_hand
-from synth.hand.conventions import REFERENCE_BONE, ROOT_JOINT
 from synth.scene.view import R_CAM_PALM
 
 SURE = HandBox(np.array([20.0, 10.0, 80.0, 70.0]), 0.9, 0.5)

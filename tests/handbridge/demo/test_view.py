@@ -14,7 +14,7 @@ from handbridge.demo import messages, renderings, skeleton3d
 from handbridge.demo.examples import SIDE_PX, rendered_examples
 from handbridge.demo.inference import Looked
 from handbridge.demo.upload import Photo
-from synth.hand.conventions import BONES
+from synth.common.conventions import BONES
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from synth.dataset import SampleStore, exporters
-from synth.dataset.export import ExportConfig, export, main
+from synth.export import ExportConfig, export, main
 
 TOY = """
 from synth.dataset.exporter import Exporter

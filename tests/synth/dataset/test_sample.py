@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from synth.common.conventions import DEPTH_STEP_M
 from synth.dataset.sample import decode_sample, encode_sample
-from synth.hand.conventions import DEPTH_STEP_M
 
 
 def test_encode_and_decode_keep_everything_within_the_steps_on_disk(sample):

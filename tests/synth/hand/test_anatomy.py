@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from synth.common.conventions import JOINT_NAMES, MANO_JOINT_NAMES
 from synth.hand import ANGLE_NAMES, JOINT_LIMITS, HandAxes, angles_from_pose, bone_lengths, load_hand, pose_from_angles
 from synth.hand.anatomy import LOWER_DEG, UPPER_DEG, turns_from_angles
-from synth.hand.conventions import JOINT_NAMES, MANO_JOINT_NAMES
 
 AXES = HandAxes.of(load_hand("open"))
 REST = AXES.joints(np.zeros((16, 3)))

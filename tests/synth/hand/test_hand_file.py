@@ -7,7 +7,7 @@ import pytest
 
 from synth.hand import load_hand, skin_files
 from synth.hand.hand_file import OPEN_HAND_FOLDER
-from synth.hand.mano.validate import MANO_TIP_VERTEX_IDS
+from synth.hand.validate import MANO_TIP_VERTEX_IDS
 from tests.synth.hand.mano_pickle import mirrored, open_hand
 
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth.common.conventions import BONES, JOINT_NAMES, REFERENCE_BONE
 from synth.hand import ORDERS, bone_lengths, from_ours, to_ours
-from synth.hand.conventions import BONES, JOINT_NAMES, REFERENCE_BONE
 
 DOCUMENTED = {
     "mano_tips": {0: "wrist", 1: "index_mcp", 7: "little_mcp", 12: "ring_dip", 13: "thumb_cmc", 20: "little_tip"},

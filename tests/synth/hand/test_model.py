@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from synth.common.conventions import JOINT_NAMES, MANO_PARENTS
 from synth.hand import HandAxes, HandModel, load_hand
 from synth.hand.arrays import ManoArrays
-from synth.hand.conventions import JOINT_NAMES, MANO_PARENTS
 from synth.hand.joints import to_ours
 
 

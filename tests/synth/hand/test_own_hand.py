@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synth.common.conventions import MANO_JOINT_NAMES, MANO_PARENTS
 from synth.dataset import SampleStore, read_manifest
 from synth.dataset.verify import verify
 from synth.generate import main
 from synth.hand import HandModel, PoseOptions, load_hand, load_pose_file, save_hand
-from synth.hand.conventions import MANO_JOINT_NAMES, MANO_PARENTS
-from synth.hand.mano.validate import NEEDED, OPTIONAL
+from synth.hand.validate import NEEDED, OPTIONAL
 
 PAGE = Path(__file__).parents[3] / "docs" / "own_hand.md"
 

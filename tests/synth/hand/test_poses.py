@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
+from synth.common.conventions import JOINT_NAMES
 from synth.hand import HandAxes, PoseMixture, PoseSampler, angles_from_pose, load_hand, shown_gesture, shows_contact
 from synth.hand.anatomy import LOWER_DEG, UPPER_DEG
-from synth.hand.conventions import JOINT_NAMES
 from synth.hand.gestures import GESTURES, OPEN_PINCHES, PINCHES
 from synth.hand.poses import independent_angles, synergy_angles
 

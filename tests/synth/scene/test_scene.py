@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from synth.common.conventions import PART_NAMES
 from synth.hand import HandModel, load_hand
-from synth.hand.conventions import PART_NAMES
 from synth.render import get_renderer
 from synth.scene.arm.sampling import ArmOptions
 from synth.scene.arm.skin import load_skins

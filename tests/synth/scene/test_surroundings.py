@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from synth.common.conventions import PART_NAMES
 from synth.geometry.camera import Camera
 from synth.hand import skin_files
-from synth.hand.conventions import PART_NAMES
 from synth.render.renderer import RenderOutput
 from synth.scene.arm.skin import albedo_at, flat_skins, load_skins, sample_tint
 from synth.scene.backgrounds.background import BackgroundOptions, Backgrounds, Setting

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synth.hand.conventions import PART_NAMES
+from synth.common.conventions import PART_NAMES
 from synth.sensor import DEPTH_SENSORS, DepthView, sense_depth
 from synth.sensor import depth_faults as faults
 from synth.sensor.active_stereo import FOCAL_PX as STEREO_FOCAL_PX

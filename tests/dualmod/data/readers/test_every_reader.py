@@ -7,7 +7,7 @@ import pytest
 
 from dualmod.data.image_sets import LABEL_NOTES, open_labelled, open_target
 from dualmod.data.readers import load_reader, open_reader, reader_names
-from synth.hand.conventions import LEFT, RIGHT, UNKNOWN
+from synth.common.conventions import LEFT, RIGHT, UNKNOWN
 from tests.dualmod.data.readers.written import WRITERS
 
 SPLITS = {"dexycb": {"test": "s0_val", "adapt": "s0_val"}}

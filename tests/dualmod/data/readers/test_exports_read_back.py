@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from dualmod.data.readers import load_reader
+from synth.common.conventions import RIGHT
 from synth.dataset import SampleStore, iterate
-from synth.dataset.export import ExportConfig, export
-from synth.hand.conventions import RIGHT
+from synth.export import ExportConfig, export
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from dualmod.data.readers import coco, h3d
 from dualmod.data.readers.dexycb import split_indices
 from dualmod.data.readers.h3d import split_of
-from synth.hand.conventions import JOINT_NAMES, LEFT, RIGHT, UNKNOWN
+from synth.common.conventions import JOINT_NAMES, LEFT, RIGHT, UNKNOWN
 from tests.dualmod.data.readers.written import (
     HAND_M,
     HAND_PX,

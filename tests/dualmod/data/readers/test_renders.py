@@ -9,8 +9,8 @@ import pytest
 from dualmod.checkpoints.checkpoint import save_network
 from dualmod.data.image_sets import open_labelled, open_target
 from dualmod.evaluate import main
+from synth.common.conventions import LEFT, RIGHT
 from synth.dataset import SampleStore
-from synth.hand.conventions import LEFT, RIGHT
 
 
 def test_rows_are_the_samples(tiny_data):

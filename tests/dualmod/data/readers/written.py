@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from scipy.io import savemat
 
-from synth.hand.conventions import JOINT_NAMES
+from synth.common.conventions import JOINT_NAMES
 
 PLACES = np.arange(21.0)
 HAND_M = np.stack([0.01 * PLACES, -0.005 * PLACES, np.full(21, 0.5)], 1)

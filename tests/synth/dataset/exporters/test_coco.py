@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from synth.dataset import SampleStore
-from synth.dataset.export import ExportConfig, export
 from synth.dataset.exporters.coco import annotation, run_lengths
+from synth.export import ExportConfig, export
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from synth.dataset import SampleStore
-from synth.dataset.export import ExportConfig, export
 from synth.dataset.exporter import ExportSource
 from synth.dataset.exporters.freihand import Format
+from synth.export import ExportConfig, export
 from synth.hand import HandModel, load_hand
 
 

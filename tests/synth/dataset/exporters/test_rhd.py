@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from synth.common.conventions import JOINT_NAMES, PART_NAMES
 from synth.dataset import SampleStore
-from synth.dataset.export import ExportConfig, export
 from synth.dataset.exporters.rhd import depth_bytes, part_ids
-from synth.hand.conventions import JOINT_NAMES, PART_NAMES
+from synth.export import ExportConfig, export
 
 RHD_HAND = [
     "wrist",

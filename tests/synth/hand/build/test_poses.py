@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from synth.common.conventions import MANO_JOINT_NAMES
 from synth.hand import HandAxes
 from synth.hand.build.pose_correctives import Knuckles, corrective_targets, pose_correctives
 from synth.hand.build.pose_space import pose_space, sample_poses, single_joint_poses
-from synth.hand.conventions import MANO_JOINT_NAMES
 from tests.synth.hand.build.made_up import open_hand
 
 ARRAYS = replace(open_hand(), posedirs=np.zeros_like(open_hand().posedirs))

@@ -7,13 +7,13 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from synth.common.conventions import MANO_JOINT_NAMES, MANO_PARENTS
 from synth.hand.build.cut import CUT_M, cut_hands, merged_weights
 from synth.hand.build.joint_regressor import joint_regressor
 from synth.hand.build.proportions import SCALE, WRIST_M, stretched, with_human_proportions
 from synth.hand.build.rest_pose import FAN_DEG, TIP_FINGERS, in_hand_frame, laid_flat, straightening_turns
 from synth.hand.build.shape_space import LENGTH_M, SIZE_PER_BETA, shape_space
 from synth.hand.build.sources import Bodies
-from synth.hand.conventions import MANO_JOINT_NAMES, MANO_PARENTS
 from tests.synth.hand.build.made_up import hands_of, open_hand
 
 ARRAYS = open_hand()

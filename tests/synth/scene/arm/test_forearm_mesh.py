@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from synth.common.conventions import HAND_PARTS
 from synth.hand import load_hand
-from synth.hand.conventions import HAND_PARTS
 from synth.scene.arm.forearm_mesh import FOREARM, SLEEVE, Arm, ArmMesh, turns_about
 from synth.scene.arm.sampling import sample_arm
 from synth.scene.arm.wrist_boundary import boundary_loop, find_wrist_ring

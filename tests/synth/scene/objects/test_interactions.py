@@ -3,7 +3,7 @@ import pytest
 import torch
 import trimesh
 
-from synth.hand.conventions import PART_NAMES
+from synth.common.conventions import PART_NAMES
 from synth.render import get_renderer
 from synth.render.renderer import RenderOutput
 from synth.scene.arm.skin import load_skins

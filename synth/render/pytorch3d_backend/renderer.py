@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from synth.common.config import check
-from synth.render import pytorch3d_convert as parts
+from synth.render.pytorch3d_backend import convert as parts
 from synth.render.renderer import RenderOutput, RenderScene
 from synth.render.torch_backend.interpolate import linear_of_srgb, srgb_of_linear
 from synth.render.torch_backend.renderer import check_device, check_samples_per_side, finer_intrinsics, part_ids

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from synth.common.conventions import MANO_PARENTS
 from synth.hand.arrays import NUM_BETAS, NUM_PARTS, ManoArrays
-from synth.hand.conventions import MANO_PARENTS
 
 NEEDED = (
     "v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f", "hands_mean",

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from dualmod.training.malloc import keep_freed_memory
+from dualmod.runtime.malloc import keep_freed_memory
 
 LARGE_AGAIN_AND_AGAIN = """
 import resource
 import numpy as np
-from dualmod.training.malloc import keep_freed_memory
+from dualmod.runtime.malloc import keep_freed_memory
 if {kept}:
     assert keep_freed_memory()
 for step in range(30):

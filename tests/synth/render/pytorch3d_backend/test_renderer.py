@@ -134,7 +134,7 @@ def test_light_tint_and_vertices_get_gradients_from_one_loss():
 
 def test_our_fragments_equal_pytorch3ds():
     backends.make("pytorch3d")
-    from synth.render import pytorch3d_convert as parts
+    from synth.render.pytorch3d_backend import convert as parts
 
     p3d = parts.load_pytorch3d()
     batch = batch_scenes([scenes.hand_scene(seed, 64) for seed in range(2)])
