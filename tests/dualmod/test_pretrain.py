@@ -150,8 +150,8 @@ def test_a_loss_that_is_not_finite_names_its_term_and_stops(tiny_data, tmp_path,
 
 def test_a_compiled_network_trains_to_the_weights_of_a_plain_one(tiny_data, tmp_path, monkeypatch):
     """With the backend that only traces, and torch's own layers in both, so that no float is rounded otherwise."""
-    for module in ("fast_norm", "fast_depthwise"):
-        monkeypatch.setattr(f"dualmod.network.{module}.loops_allowed", lambda *_: False)
+    for module in ("batch_norm", "depthwise_conv"):
+        monkeypatch.setattr(f"dualmod.network.cpu.{module}.loops_allowed", lambda *_: False)
     settings = {"max_steps": 2, "holdout": 0.04}
     plain = load_file(pretrain(config(tiny_data, tmp_path / "plain", **settings)))
     engine = EngineConfig(compile="eager")
