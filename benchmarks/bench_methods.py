@@ -7,13 +7,11 @@ Operations are counted by torch, forward and backward, on random images; reading
 
 import math
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import configs
 from dualmod.data.batch import HandBatch
 from dualmod.data.contrast_views import ContrastView
 from dualmod.network.model import DualModalityNet
@@ -22,12 +20,12 @@ from dualmod.pretraining.config import PretrainMethod
 from dualmod.pretraining.contrastive_phase import contrast_objective
 from dualmod.pretraining.objective import objective
 from dualmod.pretraining.pose_clusters import PoseClasses
-from synth.common.config import compose_config
+from synth.common.config import CONFIG_ROOT, compose_config
 
 BATCH = 4
 STEP_SAMPLES = 32
 """Samples of a supervised step, which those of a step of the first phase are weighed against."""
-METHODS = sorted(p.stem for p in (Path(configs.__file__).parent / "pretrain" / "method").glob("*.yaml"))
+METHODS = sorted(p.stem for p in (CONFIG_ROOT / "pretrain" / "method").glob("*.yaml"))
 
 
 def hands(count: int, side: int) -> HandBatch:

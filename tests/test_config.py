@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 
 from synth.common import config
 from synth.common.config import check, compose_config, help_text, option, required, stage_main
@@ -224,3 +227,15 @@ def test_keys_of_older_releases_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "toy" / "config.yaml").write_text("defaults:\n  - schema\n  - _self_\n")
     chosen = compose_config("toy", DetectingConfig, ["localizer=localizer.pt", "adapt_localizer.noise_m=0.4"])
     assert (chosen.detector, chosen.adapt_detector.noise_m) == ("localizer.pt", 0.4)
+
+
+def test_the_hydra_of_a_program_that_calls_us_stays(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "app.yaml").write_text("defaults: [schema]\nlearning_rate: 3\n")
+    ConfigStore.instance().store(name="schema", node={"learning_rate": 1})
+    with initialize_config_dir(version_base="1.3", config_dir=str(theirs)):
+        assert composed("out=x").num_samples == 5
+        assert compose("app") == {"learning_rate": 3}
+        assert ConfigStore.instance().load("schema.yaml").node == {"learning_rate": 1}
+    assert not GlobalHydra.instance().is_initialized()

@@ -8,11 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ALLOWED = {
-    "synth": {"synth", "configs"},
-    "dualmod": {"dualmod", "synth", "configs"},
-    "distill": {"distill", "dualmod", "synth", "configs"},
-    "handbridge": {"handbridge", "distill", "dualmod", "synth", "configs"},
-    "configs": set(),
+    "synth": {"synth"},
+    "dualmod": {"dualmod", "synth"},
+    "distill": {"distill", "dualmod", "synth"},
+    "handbridge": {"handbridge", "distill", "dualmod", "synth"},
 }
 
 

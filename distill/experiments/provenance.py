@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-import configs
+import synth
 from distill.report.runs import Stage
 from distill.report.tables import shown, spread_summary
 from synth.common.files import written_atomically
@@ -31,7 +31,7 @@ class Provenance:
 
 def commit() -> str:
     """The checkout's commit, with ``+`` when files differ from it; ``unknown`` outside a checkout."""
-    root = Path(configs.__file__).resolve().parents[1]
+    root = Path(synth.__file__).resolve().parents[1]
     try:
         head = _git(root, "rev-parse", "HEAD")
         return head + ("+" if _git(root, "status", "--porcelain") else "")

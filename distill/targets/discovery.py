@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import configs
+import synth
 from dualmod.data.image_sets import ANNOTATIONS
 from dualmod.data.readers import open_reader
 from synth.common.config import check
@@ -77,5 +77,5 @@ def _stands_alone(entry: str, or_folder: bool) -> bool:
 
 
 def _places(folder: Path) -> list[Path]:
-    checkout = Path(configs.__file__).resolve().parents[1]
+    checkout = Path(synth.__file__).resolve().parents[1]
     return [(checkout / folder).resolve(), folder.resolve()]

@@ -4,13 +4,16 @@ Each stage keeps its config as a dataclass beside its code and its YAML in ``con
 one folder for each group. ``DictConfig`` never leaves this file.
 """
 
+import contextlib
+import copy
 import dataclasses
 import difflib
+import importlib.util
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -21,10 +24,20 @@ from hydra.errors import HydraException
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import configs
-
-CONFIG_ROOT = Path(configs.__file__).parent
 C = TypeVar("C")
+
+
+def _config_root() -> Path:
+    """The folder of all stages' YAML: part of the wheel of ``handbridge``, else beside the packages of a checkout.
+
+    ``handbridge`` is not imported for it, and no package of the caller's that is called ``configs`` is looked at.
+    """
+    spec = importlib.util.find_spec("handbridge")
+    packaged = [Path(place) / "configs" for place in (spec.submodule_search_locations or ())] if spec else []
+    return next(filter(Path.is_dir, packaged), Path(__file__).resolve().parents[2] / "configs")
+
+
+CONFIG_ROOT = _config_root()
 
 
 def option(default: Any, help: str) -> Any:
@@ -70,10 +83,21 @@ def compose_config(stage: str, schema: type[C], overrides: Sequence[str]) -> C:
 
 
 def _composed(stage: str, schema: type, overrides: Sequence[str]) -> DictConfig:
-    ConfigStore.instance().store(name="schema", node=schema)
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_ROOT / stage)):
+    with _own_hydra(), initialize_config_dir(version_base="1.3", config_dir=str(CONFIG_ROOT / stage)):
+        ConfigStore.instance().store(name="schema", node=schema)
         return compose("config", overrides=list(overrides))
+
+
+@contextlib.contextmanager
+def _own_hydra() -> Iterator[None]:
+    """A Hydra of our own: that of a program which calls us, and what it has stored, are as before afterwards."""
+    store, theirs = ConfigStore.instance(), GlobalHydra.instance().hydra
+    stored = copy.copy(store.repo)
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra, store.repo = theirs, stored  # Hydra replaces its instance when it leaves
 
 
 def stage_main(stage: str, schema: type[C], run: Callable[[C], Any]) -> Callable[..., int]:

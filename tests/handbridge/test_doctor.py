@@ -101,6 +101,6 @@ def test_real_root_beside_the_current_folder_is_found(
     (tmp_path / "work" / "checkout").mkdir()
     monkeypatch.chdir(tmp_path / "work" / "checkout")
     monkeypatch.setattr(
-        "distill.targets.discovery.configs.__file__", str(tmp_path / "elsewhere" / "configs" / "__init__.py")
+        "distill.targets.discovery.synth.__file__", str(tmp_path / "elsewhere" / "synth" / "__init__.py")
     )
     assert find_real_root("auto") == beside.resolve()

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import pytest
 
-from configs import __file__ as configs_file
 from distill.experiments.ablation_steps import AblateConfig
 from dualmod.checkpoints.checkpoint import save_network
 from dualmod.data.augment import AugmentConfig
@@ -17,9 +16,9 @@ from dualmod.pretrain import PretrainConfig, main, pretrain
 from dualmod.pretraining.batches import step_batches
 from dualmod.pretraining.config import PretrainMethod
 from dualmod.pretraining.contrastive_phase import ContrastPhaseConfig
-from synth.common.config import compose_config
+from synth.common.config import CONFIG_ROOT, compose_config
 
-METHODS = sorted(path.stem for path in (Path(configs_file).parent / "pretrain" / "method").glob("*.yaml"))
+METHODS = sorted(path.stem for path in (CONFIG_ROOT / "pretrain" / "method").glob("*.yaml"))
 SMALL = [
     "network.image_size=64", "network.decoder_width=16", "network.embedding_dims=8",
     *(f"network.{encoder}.{option}" for encoder in ("rgb", "depth")
