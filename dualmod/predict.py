@@ -20,7 +20,7 @@ from dualmod.inference.json_output import Origin, write_json
 from dualmod.inference.one_euro import OneEuroConfig
 from dualmod.inference.predictor import CROP_MARGIN, Predictor, check_crop_margin
 from dualmod.inference.test_time_augmentation import PHOTO_VIEWS, VIEWS, with_views
-from dualmod.inference.top_down import PREDICTED, Camera, HandFinder
+from dualmod.inference.top_down import PREDICTED, Camera, TopDownEstimator
 from dualmod.inference.video_run import VideoRun
 from synth.common.config import check, option, required, stage_main
 from synth.common.conventions import LEFT, RIGHT
@@ -98,15 +98,15 @@ def predict(config: PredictConfig) -> dict[str, Any]:
     check(not one_map or len(files) == 1, "depth", config.depth, f"a folder with a map for each of {len(files)} photos")
     checkpoint = pose_file(config.checkpoint)
     views = config.views or (1 if video else PHOTO_VIEWS)
-    finder = _finder(config, checkpoint, views)
-    origin = Origin.of(checkpoint, finder.detector_name)
+    estimator = _estimator(config, checkpoint, views)
+    origin = Origin.of(checkpoint, estimator.detector_name)
     if video:
-        run = VideoRun(video, finder, origin, config.one_euro if config.smooth else None)
+        run = VideoRun(video, estimator, origin, config.one_euro if config.smooth else None)
         _open(config, out)
         run.predict(out)
     else:
         depth = Path(config.depth).expanduser() if config.depth else None
-        run = PhotoRun(finder, origin, DepthSource(depth, config.depth_scale) if depth else None)
+        run = PhotoRun(estimator, origin, DepthSource(depth, config.depth_scale) if depth else None)
         decoded = run.readable(files)
         _open(config, out)
         for one in decoded:
@@ -114,11 +114,11 @@ def predict(config: PredictConfig) -> dict[str, Any]:
         run.skipped += no_photos
     summary = {
         "input": config.input,
-        "detector": finder.detector_name,
+        "detector": estimator.detector_name,
         "checkpoint": origin.to_json(),
-        "device": str(finder.predictor.device),
+        "device": str(estimator.predictor.device),
         "views": views,
-        "crop_margin": finder.predictor.crop_margin,
+        "crop_margin": estimator.predictor.crop_margin,
         "threads": torch.get_num_threads(),
         **run.to_json(),
     }
@@ -189,7 +189,7 @@ def _video_of(config: PredictConfig) -> Path | None:
     return path
 
 
-def _finder(config: PredictConfig, checkpoint: Path, views: int) -> HandFinder:
+def _estimator(config: PredictConfig, checkpoint: Path, views: int) -> TopDownEstimator:
     predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin or None)
     detector, name = open_detector(
         predictor,
@@ -198,7 +198,7 @@ def _finder(config: PredictConfig, checkpoint: Path, views: int) -> HandFinder:
         device=config.device,
         most_hands=config.hands,
     )
-    return HandFinder(
+    return TopDownEstimator(
         predictor=with_views(predictor, views),
         detector=detector,
         detector_name=name,

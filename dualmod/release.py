@@ -50,8 +50,8 @@ def release(config: ReleaseConfig) -> list[Path]:
     poses = {POSE_FILE.name: mean_network([pose_file(part.strip()) for part in config.checkpoint.split(",")])}
     if config.start:
         poses[START_FILE.name] = mean_network([pose_file(config.start, "start")])
-    detector = detector_file(config.detector)
-    finder = load_detector(detector)
+    detector_path = detector_file(config.detector)
+    detector = load_detector(detector_path)
     out = Path(config.out).expanduser()
     files = [out / name for name in (POSE_FILE.name, DETECTOR_FILE.name, *list(poses)[1:])]
     for file in files:
@@ -62,7 +62,9 @@ def release(config: ReleaseConfig) -> list[Path]:
         shift = 0.0
         for name, (net, notes) in poses.items():
             shift = max(shift, _save_halved(Path(folder) / name, net, with_licence(notes, config.licence)))
-        save_detector(Path(folder) / DETECTOR_FILE.name, finder, with_licence(detector_notes(detector), config.licence))
+        save_detector(
+            Path(folder) / DETECTOR_FILE.name, detector, with_licence(detector_notes(detector_path), config.licence)
+        )
         size_mb = sum(file.stat().st_size for file in made[:2]) / 1e6
         legal = f"smaller; with the detector it makes {size_mb:.1f} of {LARGEST_MB:g} MB"
         check(size_mb <= LARGEST_MB, "checkpoint", config.checkpoint, legal)

@@ -20,7 +20,7 @@ from distill.detection.views import PhotoViews
 from distill.methods.base import follow
 from distill.monitoring.collapse import CollapseError
 from distill.pseudo_labels.quantile_threshold import QuantileGate
-from dualmod.detection.decode import DecodeConfig, FoundHands, decode
+from dualmod.detection.decode import DecodeConfig, Detections, decode
 from dualmod.detection.network import DetectorNet
 from dualmod.detection.targets import HAND, IGNORED, NONE, SceneHands
 from synth.common.config import check, option
@@ -82,7 +82,7 @@ class HandTeacher(nn.Module):
         rows = []
         for k, found in enumerate(finds):
             A_weak_small = _inverse(views.A_small_weak[k])
-            in_small = FoundHands(moved(small[k].boxes_px, A_weak_small), small[k].score, small[k].right)
+            in_small = Detections(moved(small[k].boxes_px, A_weak_small), small[k].score, small[k].right)
             rows.append(_agreement(found, mirrored[k], in_small))
         may = [found.score >= self.config.min_score for found in finds]
         kept, terms = self._gated(finds, [row[0] for row in rows], may)
@@ -105,11 +105,11 @@ class HandTeacher(nn.Module):
             gate.load_state_dict(state["gates"][name])
         self._first, self._latest = list(state["first"]), deque(state["latest"], maxlen=ALARM_WINDOW)
 
-    def _finds(self, images: Tensor) -> list[FoundHands]:
+    def _finds(self, images: Tensor) -> list[Detections]:
         return decode(self.net(images), DecodeConfig(min_score=self.config.unsure_score))
 
     def _gated(
-        self, finds: list[FoundHands], doubts: list[Tensor], may: list[Tensor]
+        self, finds: list[Detections], doubts: list[Tensor], may: list[Tensor]
     ) -> tuple[list[Bool[Tensor, "hands"]], dict[str, Tensor]]:
         """Finds that become labels: those that may, and that both gates let through."""
         counts = [len(f.score) for f in finds]
@@ -159,7 +159,7 @@ def moved(boxes_px: Float[Tensor, "hands 4"], A: Float[Tensor, "2 3"]) -> Float[
     return torch.cat([corners.amin(-2), corners.amax(-2)], -1)
 
 
-def _agreement(found: FoundHands, *others: FoundHands) -> tuple[Float[Tensor, "hands"], Float[Tensor, "hands"]]:
+def _agreement(found: Detections, *others: Detections) -> tuple[Float[Tensor, "hands"], Float[Tensor, "hands"]]:
     """How little other views agree on each find, 1 less the mean IoU with their best fits; and the probability of a
     right hand, the mean over the views that see the hand."""
     overlaps, rights = [], [found.right]
@@ -173,10 +173,10 @@ def _agreement(found: FoundHands, *others: FoundHands) -> tuple[Float[Tensor, "h
     return 1 - torch.stack(overlaps).mean(0), torch.stack(rights).mean(0)
 
 
-def _mirrored(found: FoundHands, side_px: int) -> FoundHands:
+def _mirrored(found: Detections, side_px: int) -> Detections:
     x0, y0, x1, y1 = found.boxes_px.unbind(-1)
     boxes = torch.stack([side_px - 1 - x1, y0, side_px - 1 - x0, y1], -1)
-    return FoundHands(boxes, found.score, 1 - found.right)
+    return Detections(boxes, found.score, 1 - found.right)
 
 
 def _inverse(A: Float[Tensor, "2 3"]) -> Float[Tensor, "2 3"]:

@@ -30,7 +30,7 @@ class DecodeConfig:
 
 
 @dataclass(frozen=True)
-class FoundHands:
+class Detections:
     """Hands of one image, surest first.
 
     Attributes:
@@ -44,7 +44,7 @@ class FoundHands:
     right: Float[Tensor, "hands"]
 
 
-def decode(maps: CentreMaps, config: DecodeConfig) -> list[FoundHands]:
+def decode(maps: CentreMaps, config: DecodeConfig) -> list[Detections]:
     """The hands of each image of a batch."""
     scores = maps.heat.sigmoid()
     is_peak = scores == functional.max_pool2d(scores, 3, stride=1, padding=1)
@@ -52,11 +52,11 @@ def decode(maps: CentreMaps, config: DecodeConfig) -> list[FoundHands]:
     top, cells = peaks.topk(min(4 * config.max_hands, peaks.shape[1]))
     boxes = boxes_of_cells(maps, cells)
     right = maps.right.flatten(1).gather(1, cells).sigmoid()
-    found: list[FoundHands] = []
+    found: list[Detections] = []
     for row in range(len(scores)):
         sure = top[row] >= max(config.min_score, 1e-6)  # cells that are no peak have score 0
         kept = nms(boxes[row][sure], top[row][sure], config.nms_iou)[: config.max_hands]
-        found.append(FoundHands(boxes[row][sure][kept], top[row][sure][kept], right[row][sure][kept]))
+        found.append(Detections(boxes[row][sure][kept], top[row][sure][kept], right[row][sure][kept]))
     return found
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torchvision.ops import box_iou
 
 from dualmod.detection.batches import SceneBatch
-from dualmod.detection.decode import DecodeConfig, FoundHands, decode
+from dualmod.detection.decode import DecodeConfig, Detections, decode
 from dualmod.detection.detector import HandBox
 from dualmod.detection.network import DetectorNet
 from dualmod.detection.targets import HAND, IGNORED
@@ -78,7 +78,7 @@ def _ious(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _matched(
-    found: FoundHands, boxes: torch.Tensor, right: torch.Tensor, left_out: torch.Tensor
+    found: Detections, boxes: torch.Tensor, right: torch.Tensor, left_out: torch.Tensor
 ) -> Float[np.ndarray, "5"]:
     """Numbers of hands, of finds that count, of hits; sums of their IoU and of sides that are right."""
     seen = found.boxes_px.cpu()

@@ -1,4 +1,4 @@
-"""A second look at what a detector found: the box of the joints that the pose network sees there takes its place."""
+"""Refine each detection to the box of its predicted joints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,30 +12,32 @@ from dualmod.detection.detector import Detector, HandBox
 from dualmod.geometry.crop import joints_box
 from dualmod.inference.predictor import Predictor
 
-LEAST_FIND = 0.08
-"""Score from which on a detector's find is looked at."""
-MOST_FINDS = 4
-"""Finds of a photo that are looked at when one hand is asked for, the surest ones."""
-LOOKS = 2
-LEAST_SCORE = 0.02
-"""Of a hand, by both networks. Like the numbers above it was chosen on 200 held-out scenes (docs/detector.md)."""
-SURE_FIND = 0.3
-"""Score of a find that stays whatever the pose network says: a weakly trained one is unsure of everything."""
+MIN_DETECTION_SCORE = 0.08
+"""Least score of a detection that is refined."""
+MAX_DETECTIONS = 4
+"""Detections of an image that are refined when one hand is asked for, in the order of their scores."""
+NUM_REFINEMENTS = 2
+MIN_REFINED_SCORE = 0.02
+"""Least score of a refined detection: the detector's score times the mean joint confidence. Chosen, as the
+numbers above, on 200 held-out scenes (docs/detector.md)."""
+CERTAIN_SCORE = 0.3
+"""Score of a detection that is kept whatever the pose network says: a weakly trained one is sure of nothing."""
 
 SAME_HAND_IOU = 0.5
-"""Overlap of boxes above which two finds have become the same hand."""
+"""IoU above which two refined boxes are the same hand (non-maximum suppression)."""
 
 
 @dataclass(frozen=True)
-class SecondLook:
-    """The finds of another detector, each in the box of the joints that the pose network sees in it.
+class RefinedDetector:
+    """Refine the boxes of another detector with the pose network.
 
-    The pose network was trained on crops about the joints' box; a detector's box is coarser. It looks ``LOOKS`` times,
-    each time from the joints that it saw before. A score is the find's times the mean confidence of the joints, so that
-    what is no hand falls behind; below ``LEAST_SCORE`` it is left out, unless the find was a ``SURE_FIND``.
+    The pose network was trained on crops around the box of the joints, and a detector's boxes are coarser. It
+    predicts ``NUM_REFINEMENTS`` times, each time in the box of the joints before. A refined score is the detector's times the mean
+    confidence of the joints, so that false detections rank behind; below ``MIN_REFINED_SCORE`` a detection is dropped,
+    unless its own score was ``CERTAIN_SCORE`` or more.
 
     Attributes:
-        detector: Finds hands; unsure finds are welcome.
+        detector: The detector to refine; it may propose uncertain boxes.
         predictor: The pose network.
     """
 
@@ -43,14 +45,18 @@ class SecondLook:
     predictor: Predictor
 
     def find(self, images: Sequence[UInt8[np.ndarray, "height width 3"]]) -> list[list[HandBox]]:
-        """The hands of each photo, surest first; an empty list where there is none."""
-        return [self._looked_at(image, hands) for image, hands in zip(images, self.detector.find(images), strict=True)]
+        """Detect the hands of each image, highest score first.
 
-    def _looked_at(self, image: UInt8[np.ndarray, "height width 3"], hands: list[HandBox]) -> list[HandBox]:
+        Args:
+            images: sRGB images of any size.
+        """
+        return [self._refined(image, hands) for image, hands in zip(images, self.detector.find(images), strict=True)]
+
+    def _refined(self, image: UInt8[np.ndarray, "height width 3"], hands: list[HandBox]) -> list[HandBox]:
         if not hands:
             return []
         boxes_px, confidence = np.stack([hand.box_px for hand in hands]), np.ones((len(hands), 1))
-        for _ in range(LOOKS):
+        for _ in range(NUM_REFINEMENTS):
             seen = self.predictor.predict([image] * len(hands), boxes_px)
             boxes_px, confidence = np.stack([joints_box(joints) for joints in seen.joints_px]), seen.confidence
         looked = [
@@ -58,7 +64,9 @@ class SecondLook:
             for hand, box_px, sure in zip(hands, boxes_px, confidence.mean(1), strict=True)
         ]
         sure = [
-            new for old, new in zip(hands, looked, strict=True) if new.score >= LEAST_SCORE or old.score >= SURE_FIND
+            new
+            for old, new in zip(hands, looked, strict=True)
+            if new.score >= MIN_REFINED_SCORE or old.score >= CERTAIN_SCORE
         ]
         sure.sort(key=lambda hand: -hand.score)
         boxes, scores = (torch.tensor(np.array([getattr(h, n) for h in sure])) for n in ("box_px", "score"))

@@ -11,7 +11,7 @@ from dualmod.checkpoints.released import detector_file
 from dualmod.detection.detector import Detector, HandBox
 from dualmod.geometry.crop import joints_box
 from dualmod.geometry.windows import window_boxes
-from dualmod.inference.box_refinement import LEAST_FIND, MOST_FINDS, SecondLook
+from dualmod.inference.box_refinement import MAX_DETECTIONS, MIN_DETECTION_SCORE, RefinedDetector
 from dualmod.inference.predictor import Predictor
 
 WINDOW_SHARES = (1.0, 0.6, 0.35)
@@ -97,7 +97,7 @@ def open_detector(
         box_px: The hand's box where it is given; nothing is searched then.
         detector: A file, ``released``, or ``windows``.
         device: Where a detector runs.
-        most_hands: Hands of a photo that are asked for; a detector proposes twice as many, ``MOST_FINDS`` at least.
+        most_hands: Hands of a photo that are asked for; a detector proposes twice as many, ``MAX_DETECTIONS`` at least.
 
     Raises:
         FileNotFoundError: when the detector's file is missing.
@@ -109,9 +109,9 @@ def open_detector(
         from dualmod.detection.centernet_detector import CenterNetDetector
         from dualmod.detection.decode import DecodeConfig  # only who gives one needs it
 
-        looked_at = DecodeConfig(min_score=LEAST_FIND, max_hands=max(MOST_FINDS, 2 * most_hands))
+        looked_at = DecodeConfig(min_score=MIN_DETECTION_SCORE, max_hands=max(MAX_DETECTIONS, 2 * most_hands))
         finder = CenterNetDetector.load(detector_file(detector), device, config=looked_at)
-        return SecondLook(finder, predictor), DETECTOR
+        return RefinedDetector(finder, predictor), DETECTOR
     return SlidingWindowDetector(predictor), WINDOWS
 
 

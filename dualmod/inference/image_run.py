@@ -14,7 +14,7 @@ from dualmod.inference.image_io import UPRIGHT, Photo, PhotoFile, Skipped, read_
 from dualmod.inference.json_output import Origin, prediction_json, write_json
 from dualmod.inference.pose_overlays import hands_overlay
 from dualmod.inference.timings import PartTimings
-from dualmod.inference.top_down import FoundHand, HandFinder
+from dualmod.inference.top_down import EstimatedHand, TopDownEstimator
 from synth.common.files import written_atomically
 
 PARTS = ("decode", "localize", "network", "draw", "write")
@@ -46,8 +46,8 @@ class Decoded:
 class PhotoRun:
     """Photos in, one JSON file and one overlay each out."""
 
-    def __init__(self, finder: HandFinder, origin: Origin, depth: DepthSource | None) -> None:
-        self.finder, self.origin, self.depth = finder, origin, depth
+    def __init__(self, estimator: TopDownEstimator, origin: Origin, depth: DepthSource | None) -> None:
+        self.estimator, self.origin, self.depth = estimator, origin, depth
         self.timings = PartTimings(*PARTS)
         self.skipped: list[Skipped] = []
         self.num_photos = self.num_hands = self.num_without = 0
@@ -70,10 +70,10 @@ class PhotoRun:
         """Predict on one photo and write its files."""
         pixels, timings = decoded.photo.pixels, self.timings
         with timings.part("localize"):
-            boxes = self.finder.boxes(pixels)
+            boxes = self.estimator.boxes(pixels)
         with timings.part("network"):
-            source = self.finder.detector_name
-            hands = self.finder.look(pixels, boxes, box_source=source, depth_m=decoded.depth_m)
+            source = self.estimator.detector_name
+            hands = self.estimator.look(pixels, boxes, box_source=source, depth_m=decoded.depth_m)
         with timings.part("draw"):
             overlay = hands_overlay(pixels, hands)
         with timings.part("write"):
@@ -94,7 +94,7 @@ class PhotoRun:
 
     def lines(self, out: Path) -> list[str]:
         """The same in words."""
-        found = f"{self.num_hands} hands in {self.num_photos} photos (boxes: {self.finder.detector_name}) -> {out}"
+        found = f"{self.num_hands} hands in {self.num_photos} photos (boxes: {self.estimator.detector_name}) -> {out}"
         lines = [found, self.timings.line(self.num_photos)]
         if self.skipped:
             first = self.skipped[0]
@@ -109,7 +109,7 @@ class PhotoRun:
         try:
             with self.timings.part("decode"):
                 photo = read_photo(file.path)
-                self.finder.require_fitting(photo.pixels)
+                self.estimator.require_fitting(photo.pixels)
                 return Decoded(file, photo, self._read_depth(file, photo))
         except (ValueError, OSError) as error:
             self.skipped.append(Skipped(str(file.path), " ".join(str(error).split())))
@@ -126,16 +126,16 @@ class PhotoRun:
         height, width = photo.pixels.shape[:2]
         return read_depth(depth_file_of(file.below, self.depth.path), self.depth.scale_m, (width, height))
 
-    def _write(self, decoded: Decoded, hands: list[FoundHand], overlay: np.ndarray, out: Path) -> None:
+    def _write(self, decoded: Decoded, hands: list[EstimatedHand], overlay: np.ndarray, out: Path) -> None:
         height, width = decoded.photo.pixels.shape[:2]
         told = prediction_json(
             hands,
             file=str(decoded.file.path),
             size_px=(width, height),
             exif_orientation=decoded.photo.exif_orientation,
-            K=self.finder.camera.K,
+            K=self.estimator.camera.K,
             origin=self.origin,
-            handedness=self.finder.handedness,
+            handedness=self.estimator.handedness,
         )
         write_json(out / f"{decoded.file.name}.json", told)
         with written_atomically(out / f"{decoded.file.name}.jpg") as partial:

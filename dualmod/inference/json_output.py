@@ -15,7 +15,7 @@ from jaxtyping import Float
 from dualmod.checkpoints.checkpoint import read_notes
 from dualmod.geometry.lifting import assumed_K
 from dualmod.geometry.metric_root import MEANINGS
-from dualmod.inference.top_down import PREDICTED, FoundHand
+from dualmod.inference.top_down import PREDICTED, EstimatedHand
 from synth.common.conventions import JOINT_NAMES
 from synth.common.files import written_atomically
 from synth.dataset.shards import file_sha256
@@ -55,7 +55,7 @@ class Origin:
 
 
 def prediction_json(
-    hands: Sequence[FoundHand],
+    hands: Sequence[EstimatedHand],
     *,
     file: str,
     size_px: tuple[int, int],
@@ -87,7 +87,7 @@ def camera_json(K: Float[np.ndarray, "3 3"] | None, size_px: tuple[int, int]) ->
     return {"K": _rounded(used, PX_DIGITS), "source": "assumed" if K is None else "given"}
 
 
-def hand_json(hand: FoundHand, handedness: str) -> dict[str, Any]:
+def hand_json(hand: EstimatedHand, handedness: str) -> dict[str, Any]:
     """One hand.
 
     Args:

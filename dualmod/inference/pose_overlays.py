@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 
 from dualmod.data.image_sets import LabelledImages
 from dualmod.geometry.crop import apply_affine, box_crop_matrix, crop_image
-from dualmod.inference.top_down import FoundHand
+from dualmod.inference.top_down import EstimatedHand
 from synth.common.conventions import BONES, LEFT
 from synth.common.drawing import contact_sheet, draw_skeleton
 from synth.common.subsample import evenly_spaced
@@ -54,7 +54,7 @@ def overlay(
 
 
 def hands_overlay(
-    image: UInt8[np.ndarray, "height width 3"], hands: Sequence[FoundHand]
+    image: UInt8[np.ndarray, "height width 3"], hands: Sequence[EstimatedHand]
 ) -> UInt8[np.ndarray, "height2 width2 3"]:
     """An image with its hands: skeletons in finger colours, name and mean confidence.
 
@@ -70,7 +70,7 @@ def hands_overlay(
     return canvas
 
 
-def _with_hand(canvas: np.ndarray, hand: FoundHand, joints_px: Float[np.ndarray, "21 2"]) -> np.ndarray:
+def _with_hand(canvas: np.ndarray, hand: EstimatedHand, joints_px: Float[np.ndarray, "21 2"]) -> np.ndarray:
     tone = DARK if hand.handedness == LEFT else LIGHT
     thickness = int(np.clip(np.ptp(joints_px, axis=0).max() / 75, 1, 6))
     ends = np.rint(np.clip(joints_px, -1e4, 3e4)).astype(int)

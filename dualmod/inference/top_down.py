@@ -29,7 +29,7 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class FoundHand:
+class EstimatedHand:
     """One hand in one image.
 
     Attributes:
@@ -54,7 +54,7 @@ class FoundHand:
 
 
 @dataclass(frozen=True)
-class HandFinder:
+class TopDownEstimator:
     """Detector and pose network with what the user said.
 
     Attributes:
@@ -97,7 +97,7 @@ class HandFinder:
         box_source: str,
         handedness: Sequence[str] | None = None,
         depth_m: Float[np.ndarray, "height width"] | None = None,
-    ) -> list[FoundHand]:
+    ) -> list[EstimatedHand]:
         """The hands in the given boxes, as far as the network is sure enough of them.
 
         Args:
@@ -113,7 +113,7 @@ class HandFinder:
         handedness = list(handedness or [said] * len(boxes))
         found = self.predictor.predict([image] * len(boxes), np.stack([box.box_px for box in boxes]), handedness)
         return [
-            FoundHand(
+            EstimatedHand(
                 box=box,
                 box_source=box_source,
                 joints_px=found.joints_px[row],

@@ -14,7 +14,7 @@ from dualmod.geometry.crop import box_longer_side, joints_box
 from dualmod.inference.acceleration import Jitter
 from dualmod.inference.one_euro import OneEuroConfig, OneEuroFilter
 from dualmod.inference.timings import PartTimings
-from dualmod.inference.top_down import PREDICTED, FoundHand, HandFinder
+from dualmod.inference.top_down import PREDICTED, EstimatedHand, TopDownEstimator
 from synth.common.conventions import LEFT, RIGHT
 
 TRACKED = "tracked"
@@ -44,7 +44,7 @@ class Track:
     """
 
     number: int
-    hand: FoundHand
+    hand: EstimatedHand
     confidence: float
     right_log_odds: float
     place_filter: OneEuroFilter | None
@@ -57,13 +57,13 @@ class Track:
         """Where to look in the next frame."""
         return HandBox(joints_box(self.hand.joints_px), float(self.hand.confidence.mean()), self.hand.right_probability)
 
-    def follow(self, hand: FoundHand) -> None:
+    def follow(self, hand: EstimatedHand) -> None:
         """Take the prediction in the next frame."""
         self.hand = hand
         self.confidence = MEMORY * self.confidence + (1 - MEMORY) * float(hand.confidence.mean())
         self.right_log_odds = MEMORY * self.right_log_odds + (1 - MEMORY) * _log_odds(hand.right_probability)
 
-    def is_lost(self, hand: FoundHand, size_px: tuple[int, int]) -> bool:
+    def is_lost(self, hand: EstimatedHand, size_px: tuple[int, int]) -> bool:
         """Whether the prediction in the next frame is no longer this hand."""
         box = joints_box(hand.joints_px)
         centre, side = (box[:2] + box[2:]) / 2, float(box_longer_side(box))
@@ -77,23 +77,25 @@ class TrackedHand:
     """A hand in one frame: smoothed where that was asked for, with the joints as they were predicted."""
 
     number: int
-    hand: FoundHand
+    hand: EstimatedHand
     joints_px_raw: Float[np.ndarray, "21 2"]
 
 
 class HandTracker:
     """Takes the frames of one video in order."""
 
-    def __init__(self, finder: HandFinder, one_euro: OneEuroConfig | None, step_s: float, timings: PartTimings) -> None:
+    def __init__(
+        self, estimator: TopDownEstimator, one_euro: OneEuroConfig | None, step_s: float, timings: PartTimings
+    ) -> None:
         """A tracker that has seen nothing.
 
         Args:
-            finder: Detector and network.
+            estimator: Detector and network.
             one_euro: Smoothing; None for none.
             step_s: Seconds between two frames.
             timings: Takes the parts ``localize`` and ``network``.
         """
-        self.finder, self.one_euro, self.step_s, self.timings = finder, one_euro, step_s, timings
+        self.estimator, self.one_euro, self.step_s, self.timings = estimator, one_euro, step_s, timings
         self.tracks: list[Track] = []
         self.num_tracks, self.num_searches, self._frame = 0, 0, 0
         self.raw, self.smoothed = Jitter(), Jitter()
@@ -103,7 +105,7 @@ class HandTracker:
         num_before = len(self.tracks)
         self._follow(image)
         is_due = not self.tracks or len(self.tracks) < num_before or self._frame % LOCATE_EVERY == 0
-        if len(self.tracks) < self.finder.most_hands and is_due:
+        if len(self.tracks) < self.estimator.most_hands and is_due:
             self._search(image)
         self._frame += 1
         return [self._told(track, image) for track in self.tracks]
@@ -117,10 +119,10 @@ class HandTracker:
         if not tracks:
             return
         decided = [RIGHT if track.right_log_odds >= 0 else LEFT for track in tracks]
-        told = decided if self.finder.handedness == PREDICTED else None
+        told = decided if self.estimator.handedness == PREDICTED else None
         boxes = [track.box for track in tracks]
         with self.timings.part("network"):
-            found = self.finder.look(image, boxes, box_source=TRACKED, handedness=told)
+            found = self.estimator.look(image, boxes, box_source=TRACKED, handedness=told)
         by_box = {id(hand.box): hand for hand in found}
         lost = []
         for track, box in zip(tracks, boxes, strict=True):
@@ -134,13 +136,13 @@ class HandTracker:
 
     def _search(self, image: np.ndarray) -> None:
         with self.timings.part("localize"):
-            boxes = self.finder.boxes(image)
+            boxes = self.estimator.boxes(image)
         self.num_searches += 1
         followed = [track.box.box_px for track in self.tracks]
         new = [box for box in boxes if all(iou(box.box_px, other) < SAME_HAND_IOU for other in followed)]
-        new = new[: self.finder.most_hands - len(self.tracks)]
+        new = new[: self.estimator.most_hands - len(self.tracks)]
         with self.timings.part("network"):
-            found = self.finder.look(image, new, box_source=self.finder.detector_name)
+            found = self.estimator.look(image, new, box_source=self.estimator.detector_name)
         for hand in found:
             filters = [OneEuroFilter(self.one_euro, self.step_s) if self.one_euro else None for _ in range(2)]
             odds = _log_odds(hand.right_probability)
@@ -154,7 +156,7 @@ class HandTracker:
         if track.place_filter and track.depth_filter:
             joints_px = track.place_filter(raw_px, unit=max(1.0, side_px))
             depth = track.depth_filter(hand.joints_depth[:, None])[:, 0]
-            placed = self.finder.placed(joints_px, depth, image.shape[1::-1])
+            placed = self.estimator.placed(joints_px, depth, image.shape[1::-1])
             hand = replace(hand, joints_px=joints_px, joints_depth=depth, placed=placed)
         track.raw.add(raw_px, side_px)
         track.smoothed.add(hand.joints_px, side_px)

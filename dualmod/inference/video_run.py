@@ -15,7 +15,7 @@ from dualmod.inference.json_output import PX_DIGITS, Origin, camera_json, hand_j
 from dualmod.inference.one_euro import OneEuroConfig
 from dualmod.inference.pose_overlays import hands_overlay
 from dualmod.inference.timings import PartTimings
-from dualmod.inference.top_down import HandFinder
+from dualmod.inference.top_down import TopDownEstimator
 from dualmod.inference.tracker import HandTracker, TrackedHand
 from synth.common.conventions import JOINT_NAMES
 from synth.common.files import written_atomically
@@ -29,13 +29,13 @@ CODEC = "mp4v"
 class VideoRun:
     """A video in, ``NAME.mp4`` and ``NAME.jsonl`` out."""
 
-    def __init__(self, path: Path, finder: HandFinder, origin: Origin, one_euro: OneEuroConfig | None) -> None:
+    def __init__(self, path: Path, estimator: TopDownEstimator, origin: Origin, one_euro: OneEuroConfig | None) -> None:
         """Decode the first frame.
 
         Raises:
             ValueError: when there is none, or box or K don't fit it.
         """
-        self.path, self.finder, self.origin, self.one_euro = path, finder, origin, one_euro
+        self.path, self.estimator, self.origin, self.one_euro = path, estimator, origin, one_euro
         self.timings = PartTimings(*PARTS)
         video = Video(path)
         self.said_rate = video.frames_per_second
@@ -44,10 +44,10 @@ class VideoRun:
         first = next(frames, None)
         if first is None:
             raise ValueError(f"input={path} has no frame that can be decoded; give MP4, MOV, AVI, MKV or WebM with one")
-        finder.require_fitting(first)
+        estimator.require_fitting(first)
         self.size_px = first.shape[1], first.shape[0]
         self._frames = chain([first], frames)
-        self.tracker = HandTracker(finder, one_euro, 1 / self.rate, self.timings)
+        self.tracker = HandTracker(estimator, one_euro, 1 / self.rate, self.timings)
         self.num_frames = self.num_hands = self.num_without = 0
 
     def predict(self, out: Path) -> None:
@@ -86,7 +86,7 @@ class VideoRun:
             "searches": self.tracker.num_searches,
             "jitter_raw": self.tracker.raw.to_json(),
             "jitter_smoothed": self.tracker.smoothed.to_json() if self.one_euro else None,
-            "camera": camera_json(self.finder.camera.K, self.size_px),
+            "camera": camera_json(self.estimator.camera.K, self.size_px),
             "joint_names": list(JOINT_NAMES),
             "timings": self.timings.to_json(self.num_frames),
         }
@@ -97,7 +97,7 @@ class VideoRun:
         trembling = " -> ".join(f"{one['px_per_frame2']} px" for one in jitter)
         return [
             f"{self.num_hands} hands in {self.num_frames} frames, {self.tracker.num_tracks} tracks "
-            f"(boxes: {self.finder.detector_name}, {self.tracker.num_searches} searches) -> {out}",
+            f"(boxes: {self.estimator.detector_name}, {self.tracker.num_searches} searches) -> {out}",
             f"jitter per frame^2: {trembling}",
             self.timings.line(self.num_frames),
         ]
@@ -105,7 +105,7 @@ class VideoRun:
     def _row(self, hands: list[TrackedHand]) -> dict[str, Any]:
         told = [
             {"track": one.number}
-            | hand_json(one.hand, self.finder.handedness)
+            | hand_json(one.hand, self.estimator.handedness)
             | {"joints_px_raw": np.round(one.joints_px_raw, PX_DIGITS).tolist()}
             for one in hands
         ]

@@ -59,7 +59,7 @@ def look(networks: Networks, path: str | Path, *, box: str = "", hand: str = UNK
     """What the networks see in a photo.
 
     Args:
-        networks: Networks and the finder of hands.
+        networks: Networks and the detector of hands.
         path: The photo.
         box: Box of the one hand to look at, in pixels of the file as ``box_from_text`` reads it; empty to search.
         hand: One of ``GIVEN_HANDS``; unknown to let each network decide.

@@ -17,7 +17,7 @@ from distill.monitoring.collapse import CollapseError
 from distill.targets.photos import open_photos
 from dualmod.data.image_sets import ANNOTATIONS
 from dualmod.detection.checkpoint import save_detector
-from dualmod.detection.decode import FoundHands
+from dualmod.detection.decode import Detections
 from dualmod.detection.network import DetectorNet, DetectorNetConfig
 from dualmod.detection.targets import HAND, IGNORED
 
@@ -90,7 +90,7 @@ def test_view_batches_are_a_pure_function_of_seed_and_step(photos):
 class Teacher(HandTeacher):
     """Finds what it is told: in the photo, its mirror image, the smaller view."""
 
-    def __init__(self, net: DetectorNet, told: list[list[FoundHands]], **options):
+    def __init__(self, net: DetectorNet, told: list[list[Detections]], **options):
         super().__init__(net, HandTeacherConfig(**{"score_share": 1.0, "agreement_share": 1.0, **options}))
         self.told = iter(told)
 
@@ -98,8 +98,8 @@ class Teacher(HandTeacher):
         return next(self.told)
 
 
-def found(*boxes: list[float], score: float = 0.9, right: float = 0.8) -> FoundHands:
-    return FoundHands(
+def found(*boxes: list[float], score: float = 0.9, right: float = 0.8) -> Detections:
+    return Detections(
         torch.tensor(boxes).reshape(-1, 4), torch.full((len(boxes),), score), torch.full((len(boxes),), right)
     )
 

@@ -32,23 +32,23 @@ def networks(tiny_net, tmp_path) -> dict[str, str]:
         for parameter in tiny_net.parameters():
             parameter.add_(1e-5)  # not a number of 16 bits
     save_network(tmp_path / "net.safetensors", tiny_net, {"stage": "adapt", "seed": 4})
-    finder = DetectorNet(DetectorNetConfig(image_size=64, backbone="mobilenetv3_small_050", weights="", width=16))
-    save_detector(tmp_path / "finder.safetensors", finder, {"stage": "pretrain-detector"})
-    return {"checkpoint": str(tmp_path / "net.safetensors"), "detector": str(tmp_path / "finder.safetensors")}
+    detector = DetectorNet(DetectorNetConfig(image_size=64, backbone="mobilenetv3_small_050", weights="", width=16))
+    save_detector(tmp_path / "detector.safetensors", detector, {"stage": "pretrain-detector"})
+    return {"checkpoint": str(tmp_path / "net.safetensors"), "detector": str(tmp_path / "detector.safetensors")}
 
 
 def test_both_are_written_smaller_with_their_notes_and_predict_the_same(networks, tmp_path, capsys):
-    pose, finder = release(ReleaseConfig(**networks, out=str(tmp_path / "out")))
+    pose, detector = release(ReleaseConfig(**networks, out=str(tmp_path / "out")))
     assert "; rounding moved no joint" in capsys.readouterr().out
     assert pose.stat().st_size < 0.7 * Path(networks["checkpoint"]).stat().st_size
     assert read_notes(pose) == {"stage": "adapt", "seed": 4}
-    assert detector_notes(finder) == {"stage": "pretrain-detector"}
+    assert detector_notes(detector) == {"stage": "pretrain-detector"}
     net, rounded = load_network(networks["checkpoint"]), load_network(pose)
     assert 0 < largest_shift(net, rounded) < 0.005
     assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["detector.safetensors", "pose.safetensors"]
     (tmp_path / "usual").touch()
-    assert {file.stat().st_mode for file in (pose, finder)} == {(tmp_path / "usual").stat().st_mode}
+    assert {file.stat().st_mode for file in (pose, detector)} == {(tmp_path / "usual").stat().st_mode}
 
 
 def test_the_start_is_passed_on_too_where_it_is_given(networks, tmp_path, tiny_config):
@@ -81,10 +81,10 @@ def test_the_mean_of_several_from_one_start(tiny_net, networks, tmp_path, capsys
 def test_a_condition_goes_into_the_notes_of_every_file_once(networks, tmp_path, tiny_net):
     notes = {"licence_notes": ["a hand"], "start": {"licence_notes": ["a hand", "research alone"]}}
     save_network(tmp_path / "net.safetensors", tiny_net, notes)
-    pose, finder = release(ReleaseConfig(**networks, licence="research alone", out=str(tmp_path / "out")))
+    pose, detector = release(ReleaseConfig(**networks, licence="research alone", out=str(tmp_path / "out")))
     told = read_notes(pose)
     assert told["licence_notes"] == told["start"]["licence_notes"] == ["a hand", "research alone"]
-    assert detector_notes(finder)["licence_notes"] == ["research alone"]
+    assert detector_notes(detector)["licence_notes"] == ["research alone"]
 
 
 def test_files_that_are_there_stay(networks, tmp_path, capsys):

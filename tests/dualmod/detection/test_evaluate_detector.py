@@ -10,7 +10,7 @@ import torch
 
 from dualmod.data.image_sets import open_labelled
 from dualmod.detection.checkpoint import save_detector
-from dualmod.detection.decode import DecodeConfig, FoundHands
+from dualmod.detection.decode import DecodeConfig, Detections
 from dualmod.detection.detector import HandBox
 from dualmod.detection.metrics import _matched, photo_finds
 from dualmod.evaluate_detector import EvaluateDetectorConfig, evaluate_detector, main, measured
@@ -34,10 +34,10 @@ def test_each_find_counts_for_one_hand_and_left_out_hands_count_neither_way():
     boxes = torch.tensor([[0.0, 0, 10, 10], [40, 40, 60, 60]])
     left_out = torch.tensor([[80.0, 80, 90, 90]])
     seen = torch.tensor([[0.0, 0, 10, 9], [0, 0, 10, 8], [80, 80, 90, 90], [20, 20, 30, 30]])
-    found = FoundHands(seen, torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.tensor([0.2, 0.9, 0.9, 0.9]))
+    found = Detections(seen, torch.tensor([0.9, 0.8, 0.7, 0.6]), torch.tensor([0.2, 0.9, 0.9, 0.9]))
     wanted, finds, hits, overlap, right = _matched(found, boxes, torch.tensor([0.0, 1.0]), left_out)
     assert (wanted, finds, hits, right) == (2, 3, 1, 1) and overlap == pytest.approx(0.9)
-    nothing = FoundHands(seen[:0], torch.zeros(0), torch.zeros(0))
+    nothing = Detections(seen[:0], torch.zeros(0), torch.zeros(0))
     assert _matched(nothing, boxes, torch.zeros(2), left_out).tolist() == [2, 0, 0, 0, 0]
     assert _matched(found, boxes[:0], torch.zeros(0), boxes[:0]).tolist() == [0, 4, 0, 0, 0]
 

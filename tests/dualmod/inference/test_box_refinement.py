@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dualmod.detection.detector import HandBox
-from dualmod.inference.box_refinement import LEAST_SCORE, SecondLook
+from dualmod.inference.box_refinement import MIN_REFINED_SCORE, RefinedDetector
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
 
@@ -28,7 +28,7 @@ def around(x: float, y: float, half: float, score: float = 0.5, right: float = 0
 def test_a_coarse_box_becomes_that_of_the_joints(shift, half):
     image = disc_image(160, 120, radius=12, size=(320, 240))
     coarse = around(160 + shift[0], 120 + shift[1], half)
-    ((hand,),) = SecondLook(Found([coarse]), DiscPredictor()).find([image])
+    ((hand,),) = RefinedDetector(Found([coarse]), DiscPredictor()).find([image])
     np.testing.assert_allclose(hand.box_px, [148, 108, 172, 132], atol=1.5)
     assert 0 < hand.score < 0.5 and hand.right_probability == 0.7
 
@@ -36,7 +36,7 @@ def test_a_coarse_box_becomes_that_of_the_joints(shift, half):
 def test_two_finds_of_one_hand_are_one_hand():
     image = disc_image(160, 120, radius=12, size=(320, 240))
     twice = [around(154, 116, 14, score=0.3), around(166, 124, 20, score=0.6, right=0.2)]
-    ((hand,),) = SecondLook(Found(twice), DiscPredictor()).find([image])
+    ((hand,),) = RefinedDetector(Found(twice), DiscPredictor()).find([image])
     assert hand.right_probability == 0.2
 
 
@@ -53,19 +53,19 @@ def test_the_surest_comes_first_and_what_is_no_hand_is_left_out():
     image = np.maximum(image, disc_image(250, 180, radius=12, size=(320, 240)))
     finds = Found([around(60, 60, 14, score=0.29), around(250, 180, 14, score=0.2)])
     doubt = 0.1
-    (hands,) = SecondLook(finds, Doubting()).find([image])
+    (hands,) = RefinedDetector(finds, Doubting()).find([image])
     assert [hand.score for hand in hands] == pytest.approx([0.16, 0.029])
     assert hands[0].box_px[0] > 200
-    doubt = LEAST_SCORE
-    (hands,) = SecondLook(finds, Doubting()).find([image])
+    doubt = MIN_REFINED_SCORE
+    (hands,) = RefinedDetector(finds, Doubting()).find([image])
     assert len(hands) == 1 and hands[0].box_px[0] > 200
-    assert SecondLook(Found(finds.hands[:1]), Doubting()).find([image]) == [[]]
+    assert RefinedDetector(Found(finds.hands[:1]), Doubting()).find([image]) == [[]]
     sure = Found([replace(hand, score=0.31) for hand in finds.hands[:1]])
-    assert len(SecondLook(sure, Doubting()).find([image])[0]) == 1
+    assert len(RefinedDetector(sure, Doubting()).find([image])[0]) == 1
 
 
 def test_nothing_found_stays_nothing_and_finds_that_become_the_same_hand_are_one():
     image = disc_image(160, 120, radius=12, size=(320, 240))
-    assert SecondLook(Found([]), DiscPredictor()).find([image, image]) == [[], []]
+    assert RefinedDetector(Found([]), DiscPredictor()).find([image, image]) == [[], []]
     many = [around(160, 120, 14, score=0.1 + 0.01 * k) for k in range(8)]
-    assert len(SecondLook(Found(many), DiscPredictor()).find([image])[0]) == 1
+    assert len(RefinedDetector(Found(many), DiscPredictor()).find([image])[0]) == 1

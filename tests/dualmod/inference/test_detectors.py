@@ -11,7 +11,7 @@ from dualmod.checkpoints.released import DETECTOR_FILE
 from dualmod.detection.decode import DecodeConfig
 from dualmod.geometry.crop import crop_side_px
 from dualmod.geometry.windows import window_boxes
-from dualmod.inference.box_refinement import LEAST_FIND, MOST_FINDS, SecondLook
+from dualmod.inference.box_refinement import MAX_DETECTIONS, MIN_DETECTION_SCORE, RefinedDetector
 from dualmod.inference.detectors import GivenBox, SlidingWindowDetector, open_detector
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
@@ -84,8 +84,11 @@ def test_the_options_choose_the_detector(monkeypatch, tmp_path):
     file = tmp_path / "a.safetensors"
     file.touch()
     for given in (str(file), "released"):
-        assert open_detector(predictor, **options | {"detector": given}) == (SecondLook(None, predictor), "detector")
-    finds = DecodeConfig(min_score=LEAST_FIND, max_hands=MOST_FINDS)
+        assert open_detector(predictor, **options | {"detector": given}) == (
+            RefinedDetector(None, predictor),
+            "detector",
+        )
+    finds = DecodeConfig(min_score=MIN_DETECTION_SCORE, max_hands=MAX_DETECTIONS)
     assert loaded == [(file, "cpu", finds), (DETECTOR_FILE, "cpu", finds)]
     open_detector(predictor, **options | {"detector": str(file)}, most_hands=20)
     assert loaded[-1][2].max_hands == 40

@@ -8,17 +8,17 @@ import pytest
 from dualmod.detection.detector import HandBox
 from dualmod.geometry.metric_root import place_hand
 from dualmod.inference.pose_overlays import DARK, LIGHT, OVERLAY_SIDES_PX, hands_overlay
-from dualmod.inference.top_down import FoundHand
+from dualmod.inference.top_down import EstimatedHand
 from tests.dualmod.disc_predictor import PATTERN
 
 GREY = 90
 
 
-def hand(centre=(100.0, 80.0), radius=50.0, side="right") -> FoundHand:
+def hand(centre=(100.0, 80.0), radius=50.0, side="right") -> EstimatedHand:
     joints_px, depth = centre + radius * PATTERN, np.zeros(21)
     box = HandBox(np.array([*joints_px.min(0), *joints_px.max(0)]), 1.0, 0.5)
     placed = place_hand(joints_px, depth, size_px=(200, 160))
-    return FoundHand(box, "given", joints_px, depth, np.full(21, 0.5), 0.5, side, placed)
+    return EstimatedHand(box, "given", joints_px, depth, np.full(21, 0.5), 0.5, side, placed)
 
 
 def photo(width=200, height=160) -> np.ndarray:

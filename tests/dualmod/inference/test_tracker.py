@@ -7,7 +7,7 @@ from dualmod.detection.detector import HandBox
 from dualmod.geometry.crop import joints_box
 from dualmod.inference.one_euro import OneEuroConfig
 from dualmod.inference.timings import PartTimings
-from dualmod.inference.top_down import HandFinder
+from dualmod.inference.top_down import TopDownEstimator
 from dualmod.inference.tracker import LOCATE_EVERY, HandTracker, iou
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
@@ -25,8 +25,8 @@ class KnownDetector:
 
 
 def tracker(detector, *, hands=1, one_euro=None, predictor=None) -> HandTracker:
-    finder = HandFinder(predictor or DiscPredictor(), detector, "detector", most_hands=hands)  # type: ignore[arg-type]
-    return HandTracker(finder, one_euro, 1 / 30, PartTimings("localize", "network"))
+    estimator = TopDownEstimator(predictor or DiscPredictor(), detector, "detector", most_hands=hands)  # type: ignore[arg-type]
+    return HandTracker(estimator, one_euro, 1 / 30, PartTimings("localize", "network"))
 
 
 def test_a_moving_hand_is_searched_once_and_followed():

@@ -9,7 +9,7 @@ import pytest
 from dualmod.inference.detectors import SlidingWindowDetector
 from dualmod.inference.json_output import Origin
 from dualmod.inference.one_euro import OneEuroConfig
-from dualmod.inference.top_down import HandFinder
+from dualmod.inference.top_down import TopDownEstimator
 from dualmod.inference.video_run import VideoRun
 from tests.dualmod.disc_predictor import DiscPredictor, disc_image
 
@@ -27,7 +27,7 @@ def written_video(path, frames, rate: float = 25.0):
 
 def run_on(path, one_euro=None, predictor=None) -> VideoRun:
     predictor = predictor or DiscPredictor()
-    return VideoRun(path, HandFinder(predictor, SlidingWindowDetector(predictor), "windows"), ORIGIN, one_euro)
+    return VideoRun(path, TopDownEstimator(predictor, SlidingWindowDetector(predictor), "windows"), ORIGIN, one_euro)
 
 
 @pytest.fixture

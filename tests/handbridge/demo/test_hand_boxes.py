@@ -1,4 +1,4 @@
-"""Boxes that a user types or clicks, and the finder that needs the pose network alone."""
+"""Boxes that a user types or clicks, and the detector that needs the pose network alone."""
 
 import numpy as np
 import pytest
