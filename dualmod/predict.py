@@ -13,14 +13,14 @@ import torch
 
 from dualmod.checkpoints.released import RELEASED, pose_file
 from dualmod.data.video import VIDEO_SUFFIXES
-from dualmod.inference.detectors import WINDOWS, open_detector
+from dualmod.inference.detectors import WINDOWS
 from dualmod.inference.image_io import CHARACTERS_OF_A_GLOB, photo_files
 from dualmod.inference.image_run import DepthSource, PhotoRun
 from dualmod.inference.json_output import Origin, write_json
 from dualmod.inference.one_euro import OneEuroConfig
-from dualmod.inference.predictor import CROP_MARGIN, Predictor, check_crop_margin
-from dualmod.inference.test_time_augmentation import PHOTO_VIEWS, VIEWS, with_views
-from dualmod.inference.top_down import PREDICTED, Camera, TopDownEstimator
+from dualmod.inference.predictor import CROP_MARGIN, check_crop_margin
+from dualmod.inference.test_time_augmentation import PHOTO_VIEWS, VIEWS
+from dualmod.inference.top_down import PREDICTED, Camera, TopDownEstimator, open_estimator
 from dualmod.inference.video_run import VideoRun
 from synth.common.config import check, option, required, stage_main
 from synth.common.conventions import LEFT, RIGHT
@@ -190,22 +190,17 @@ def _video_of(config: PredictConfig) -> Path | None:
 
 
 def _estimator(config: PredictConfig, checkpoint: Path, views: int) -> TopDownEstimator:
-    predictor = Predictor.load(checkpoint, config.device, crop_margin=config.crop_margin or None)
-    detector, name = open_detector(
-        predictor,
-        box_px=box_of(config.box),
+    return open_estimator(
+        checkpoint,
         detector=config.detector,
         device=config.device,
-        most_hands=config.hands,
-    )
-    return TopDownEstimator(
-        predictor=with_views(predictor, views),
-        detector=detector,
-        detector_name=name,
+        box_px=box_of(config.box),
         camera=Camera(K_of(config.K), config.bone_mm / 1000 or None),
         handedness=config.handedness,
         most_hands=config.hands,
         min_confidence=config.min_confidence,
+        views=views,
+        crop_margin=config.crop_margin or None,
     )
 
 

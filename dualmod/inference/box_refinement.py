@@ -32,9 +32,9 @@ class RefinedDetector:
     """Refine the boxes of another detector with the pose network.
 
     The pose network was trained on crops around the box of the joints, and a detector's boxes are coarser. It
-    predicts ``NUM_REFINEMENTS`` times, each time in the box of the joints before. A refined score is the detector's times the mean
-    confidence of the joints, so that false detections rank behind; below ``MIN_REFINED_SCORE`` a detection is dropped,
-    unless its own score was ``CERTAIN_SCORE`` or more.
+    predicts ``NUM_REFINEMENTS`` times, each time in the box of the joints before. A refined score is the detector's
+    times the mean confidence of the joints, so that false detections rank behind; below ``MIN_REFINED_SCORE`` a
+    detection is dropped, unless its own score was ``CERTAIN_SCORE`` or more.
 
     Attributes:
         detector: The detector to refine; it may propose uncertain boxes.

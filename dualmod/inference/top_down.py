@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from dualmod.detection.detector import Detector, HandBox
 from dualmod.geometry.metric_root import PlacedHand, place_hand, skin_depth
-from dualmod.inference.detectors import GIVEN
+from dualmod.inference.detectors import GIVEN, open_detector
 from dualmod.inference.predictor import HandEstimates, Predictor
+from dualmod.inference.test_time_augmentation import PHOTO_VIEWS, with_views
 from synth.common.conventions import LEFT, RIGHT, UNKNOWN
 
 PREDICTED = "predicted"
@@ -147,6 +149,50 @@ class TopDownEstimator:
         """A 2.5D pose with this camera (``place_hand``)."""
         known = {"K": self.camera.K, "bone_m": self.camera.bone_m, "surface_m": skin_m}
         return place_hand(joints_px, joints_depth, size_px=size_px, **known)
+
+
+def open_estimator(
+    checkpoint: str | Path,
+    *,
+    detector: str,
+    device: str = "auto",
+    box_px: tuple[float, float, float, float] | None = None,
+    camera: Camera | None = None,
+    handedness: str = PREDICTED,
+    most_hands: int = 1,
+    min_confidence: float = 0.0,
+    views: int = PHOTO_VIEWS,
+    crop_margin: float | None = None,
+) -> TopDownEstimator:
+    """Open the networks of files as one estimator.
+
+    Args:
+        checkpoint: File of a pose network.
+        detector: File of a detector, ``released``, or ``windows`` to search with the pose network.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        box_px: Box x0, y0, x1, y1 of the hand in pixels of the upright image; nothing is detected then.
+        camera: Intrinsics and bone length, as far as they are known.
+        handedness: ``predicted``, or what every hand is: ``left``, ``right``.
+        most_hands: Hands of an image at most.
+        min_confidence: Least mean confidence of the joints of a hand.
+        views: Crops of each hand that vote on its joints (test-time augmentation).
+        crop_margin: Side of the crop over the longer side of the box; None for the checkpoint's own.
+
+    Raises:
+        FileNotFoundError: when a file is missing.
+        ValueError: when a file holds another kind of network, or the device is not there.
+    """
+    predictor = Predictor.load(checkpoint, device, crop_margin=crop_margin)
+    found, name = open_detector(predictor, box_px=box_px, detector=detector, device=device, most_hands=most_hands)
+    return TopDownEstimator(
+        predictor=with_views(predictor, views),
+        detector=found,
+        detector_name=name,
+        camera=camera or Camera(),
+        handedness=handedness,
+        most_hands=most_hands,
+        min_confidence=min_confidence,
+    )
 
 
 def require_fitting_K(K: Float[np.ndarray, "3 3"] | None, image: UInt8[np.ndarray, "height width 3"]) -> None:
