@@ -46,8 +46,9 @@ lint: setup ## ruff (lint and format) and pyright
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+# Not --quiet: it hides warnings from strict mode too, and the build would pass.
 docs: setup ## the documentation as a site, without network; a warning is an error
-	$(BIN)/mkdocs build --quiet
+	$(BIN)/mkdocs build
 	@echo "site: $(CURDIR)/build/site/index.html"
 
 bench: setup ## speed of the renderer and of generation on this machine

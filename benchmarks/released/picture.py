@@ -2,9 +2,9 @@
 
     python benchmarks/released/picture.py ROOT [FILE]
 
-ROOT holds the sets of real images, and FILE is the picture, ``docs/photographs.jpg`` unless it is given. One row for each
-of ``SETS``, the only ones whose licences let their photographs stand in the repository (LICENSES.md); its photographs are
-evenly spaced in the test split. Every photograph goes to the stage as its file is, without box or handedness.
+ROOT holds the sets of real images; FILE is the picture, ``docs/photographs.jpg`` unless it is given. It has a row for
+each of ``SETS``, the only ones whose licences let their photographs stand in the repository (LICENSES.md). The
+photographs are evenly spaced in the test split, and go to the stage as their files are, without box or handedness.
 """
 
 import shutil
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from dualmod.data.image_sets import open_labelled
+from dualmod.data.image_sets import open_labelled, read_image
 from dualmod.predict import PredictConfig, predict
 from synth.common.drawing import contact_sheet
 from synth.common.files import written_atomically
@@ -51,7 +51,7 @@ def predicted_sheet(photos: list[Path], columns: int = COLUMNS) -> UInt8[np.ndar
         for place, photo in enumerate(photos):
             shutil.copyfile(photo, given / f"{place:03d}{photo.suffix}")
         predict(PredictConfig(input=str(given), out=str(out)))
-        overlays = [cv2.imread(str(out / f"{place:03d}.jpg"))[..., ::-1] for place in range(len(photos))]
+        overlays = [read_image(out / f"{place:03d}.jpg") for place in range(len(photos))]
     return contact_sheet(overlays, columns=columns, tile_px=TILE_PX)
 
 
