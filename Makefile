@@ -13,9 +13,11 @@ TEST_PROCESSES ?= 4
 # pyright otherwise asks the package index for a newer release at each run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Material for MkDocs otherwise prints a notice about the end of its own development at each build.
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint bench long-training clean help
+.PHONY: setup demo test lint docs bench long-training clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,6 +45,11 @@ lint: setup ## ruff (lint and format) and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# Not --quiet: it hides warnings from strict mode too, and the build would pass.
+docs: setup ## the documentation as a site, without network; a warning is an error
+	$(BIN)/mkdocs build
+	@echo "site: $(CURDIR)/build/site/index.html"
 
 bench: setup ## speed of the renderer and of generation on this machine
 	@set -e; for file in benchmarks/*.py; do $(BIN)/python $$file; done

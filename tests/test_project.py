@@ -11,8 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+from handbridge.cli import VERBS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("synth", "dualmod", "distill", "handbridge")
@@ -20,7 +24,11 @@ TEXT = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".html", ".css", ".j2", 
 SELF = Path(__file__).name
 MANO_VERTICES = 778
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = SETTINGS["project"]
+MAKEFILE = (ROOT / "Makefile").read_text()
+GITHUB = ROOT / ".github"
+FORMS = [path for path in sorted((GITHUB / "ISSUE_TEMPLATE").glob("*.yml")) if path.stem != "config"]
 
 
 def constraints() -> dict[str, str]:
@@ -169,3 +177,75 @@ def test_continuous_integration_runs_the_tests() -> None:
     script = ROOT / ".ci" / "run"
     assert "make test" in script.read_text() and "set -euo pipefail" in script.read_text()
     assert script.stat().st_mode & 0o111
+
+
+def test_what_the_hosted_workflow_runs_is_there() -> None:
+    """It runs .ci/run on a Python that the package takes, and what that makes is a target of the Makefile."""
+    (job,) = yaml.safe_load((GITHUB / "workflows" / "test.yml").read_text())["jobs"].values()
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    (python,) = [step["with"]["python-version"] for step in job["steps"] if "python-version" in step.get("with", {})]
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python)
+    assert f"Programming Language :: Python :: {python}" in PROJECT["classifiers"]
+    made = re.findall(r"^make (.+)$", (ROOT / ".ci" / "run").read_text(), re.M)
+    assert made and {target for line in made for target in line.split()} <= make_targets()
+
+
+def make_targets() -> set[str]:
+    """Targets of the Makefile that its help lists."""
+    return set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.M))
+
+
+def test_no_target_is_taken_for_a_file() -> None:
+    """``docs`` is a folder: a target of that name that is not phony would never run."""
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.M)
+    assert set(phony.split()) == make_targets()
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
+    assert [author["name"] for author in citation["authors"]] == [author["name"] for author in PROJECT["authors"]]
+
+
+def test_all_files_name_one_repository() -> None:
+    home = PROJECT["urls"]["Source"]
+    assert all(url.startswith(home) for url in PROJECT["urls"].values())
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["repository-code"] == home
+    assert f"  repository: {home}\n" in (ROOT / "mkdocs.yml").read_text()
+    advisories = f"{home}/security/advisories/new"
+    assert advisories in (ROOT / "SECURITY.md").read_text()
+    (contact,) = yaml.safe_load((GITHUB / "ISSUE_TEMPLATE" / "config.yml").read_text())["contact_links"]
+    assert contact["url"] == advisories
+
+
+def test_the_commit_hooks_are_the_linters_of_make_lint() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    tools = [hook["entry"].split()[:2] for hook in repository["hooks"]]
+    linted = re.findall(r"^\t\$\(BIN\)/(ruff check|ruff format|pyright)\b", MAKEFILE, re.M)
+    assert [" ".join(words if words[0].endswith("ruff") else words[:1]) for words in tools] == [
+        f".venv/bin/{tool}" for tool in linted
+    ]
+    checked = "|".join(SETTINGS["tool"]["pyright"]["include"])
+    assert repository["hooks"][-1]["files"] == f"^({checked})/"
+
+
+def test_the_commit_hooks_are_a_legal_config() -> None:
+    clientlib = pytest.importorskip("pre_commit.clientlib", reason="pre-commit is not installed: make setup")
+    clientlib.load_config(str(ROOT / ".pre-commit-config.yaml"))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
+def test_an_issue_form_is_complete(form: Path) -> None:
+    content = yaml.safe_load(form.read_text())
+    assert all(content[key] for key in ("name", "description", "body"))
+    fields = [part for part in content["body"] if part["type"] != "markdown"]
+    assert len({part["id"] for part in fields}) == len(fields) > 0
+    assert all(part["attributes"]["label"] for part in fields)
+
+
+def test_commands_that_templates_ask_for_are_there() -> None:
+    texts = [path.read_text() for path in (*FORMS, GITHUB / "pull_request_template.md")]
+    asked = [command.split() for text in texts for command in re.findall(r"`((?:handbridge|make) [^`]+)`", text)]
+    assert {words[0] for words in asked} == {"handbridge", "make"}
+    assert {words[1] for words in asked} <= {"--version", *VERBS, *make_targets()}
