@@ -3,7 +3,8 @@
 python -m benchmarks.same_results BEFORE AFTER OUT PHOTOS [--samples 500] [--pretrain-steps 20] [--adapt-steps 10]
 
 A move of code has to leave all of it as it was. Both run in this environment, one thread, each in a process of its own;
-the exit status is 1 when something differs. Keys and file names that a release renames are compared by their new names.
+what is there already is resumed. The exit status is 1 when something differs. Keys and names that a release renames are
+compared by their new ones.
 """
 
 import argparse
@@ -49,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("before", "after"):
         checkout, out = getattr(options, name).resolve(), options.out.resolve() / name
         for verb, words in stages(out, options):
-            if not (out / verb).exists():
-                run(checkout, [verb, *words])
+            run(checkout, [verb, *words])
         found.append(results(out))
     before, after = found
     differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))

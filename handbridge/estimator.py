@@ -13,6 +13,7 @@ from dualmod.checkpoints.released import RELEASED, pose_file
 from dualmod.inference.detectors import GIVEN, GivenBox
 from dualmod.inference.image_io import read_photo
 from dualmod.inference.pose_overlays import hands_overlay
+from dualmod.inference.predictor import check_crop_margin
 from dualmod.inference.test_time_augmentation import PHOTO_VIEWS, VIEWS
 from dualmod.inference.top_down import PREDICTED, Camera, EstimatedHand, TopDownEstimator, open_estimator
 
@@ -89,7 +90,7 @@ class HandEstimator:
             image: A file, a PIL image, or an array of sRGB bytes [height, width, 3], upright.
             box_px: Box x0, y0, x1, y1 of one hand in pixels of the upright image; nothing is detected then.
             K: Intrinsics in pixels of the upright image; without them a camera is assumed.
-            bone_m: Length from the wrist to the knuckle of the middle finger in metres, if measured.
+            bone_m: Length from the wrist to the knuckle of the middle finger in metres, if measured; 0.04 to 0.15.
             handedness: ``predicted``, or what every hand is.
             min_confidence: Hands with a lower mean confidence of their joints are left out.
 
@@ -111,6 +112,8 @@ class HandEstimator:
             raise ValueError(f"handedness must be predicted, left or right, got {handedness!r}")
         if not 0 <= min_confidence < 1:
             raise ValueError(f"min_confidence must be from 0 to below 1, got {min_confidence}")
+        if bone_m is not None and not 0.04 <= bone_m <= 0.15:
+            raise ValueError(f"bone_m must be 0.04 to 0.15 metres, got {bone_m}")
         estimator = replace(
             self._estimator,
             camera=Camera(_intrinsics(K), bone_m),
@@ -157,6 +160,7 @@ def load(
         raise ValueError(f"hands must be 1 to {MOST_HANDS}, got {hands}")
     if not 1 <= views <= len(VIEWS):
         raise ValueError(f"views must be 1 to {len(VIEWS)}, got {views}")
+    check_crop_margin(crop_margin or 0)
     opened = open_estimator(
         pose_file(checkpoint),
         detector=str(detector),

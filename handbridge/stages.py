@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from handbridge.cli import VERBS
 from synth.common.config import compose_config
 
 if TYPE_CHECKING:
@@ -142,14 +143,15 @@ def open_dataset(path: str | Path) -> "SampleStore":
     return SampleStore(path)
 
 
+def schema_of(command: str) -> type:
+    """Return the dataclass of a command's options: ``NameConfig`` of its module."""
+    return getattr(importlib.import_module(VERBS[command][0]), f"{command.title().replace('-', '')}Config")
+
+
 def _run(command: str, overrides: Iterable[str], options: Mapping[str, Any]) -> Any:
     """Run a command's function with its composed options."""
-    from handbridge.cli import VERBS
-
-    module = importlib.import_module(VERBS[command][0])
-    name = command.replace("-", "_")
-    schema = getattr(module, f"{command.title().replace('-', '')}Config")
-    return getattr(module, name)(compose_config(command, schema, [*overrides, *_words(options)]))
+    run = getattr(importlib.import_module(VERBS[command][0]), command.replace("-", "_"))
+    return run(compose_config(command, schema_of(command), [*overrides, *_words(options)]))
 
 
 def _words(options: Mapping[str, Any], prefix: str = "") -> list[str]:

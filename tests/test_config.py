@@ -1,5 +1,9 @@
 """The command line's errors and help, on a small stage of its own."""
 
+import functools
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -239,3 +243,18 @@ def test_the_hydra_of_a_program_that_calls_us_stays(tmp_path: Path) -> None:
         assert compose("app") == {"learning_rate": 3}
         assert ConfigStore.instance().load("schema.yaml").node == {"learning_rate": 1}
     assert not GlobalHydra.instance().is_initialized()
+
+
+def test_configs_are_those_of_the_installed_package_or_beside_a_checkout(tmp_path: Path) -> None:
+    """A wheel carries them in ``handbridge``; an editable install has them beside the packages alone."""
+    shown = "from synth.common import config; print(config.CONFIG_ROOT)"
+    root = Path(__file__).resolve().parents[1]
+    for name in ("configs", "handbridge"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('it must not be imported')")
+    run = functools.partial(subprocess.run, [sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    paths = f"{tmp_path}{os.pathsep}{root}"
+    beside = run(env={**os.environ, "PYTHONPATH": paths}, cwd=tmp_path).stdout.strip()
+    (tmp_path / "handbridge" / "configs").mkdir()
+    packaged = run(env={**os.environ, "PYTHONPATH": paths}, cwd=tmp_path).stdout.strip()
+    assert (Path(beside), Path(packaged)) == (root / "configs", tmp_path / "handbridge" / "configs")

@@ -1,6 +1,5 @@
 """The documents are true: their commands compose, their Python runs, their links lead somewhere."""
 
-import importlib
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +12,7 @@ from distill.experiments.ablation_steps import STAGES
 from distill.experiments.pipeline_steps import FORWARDED
 from distill.experiments.step_runner import split_forwarded
 from handbridge.cli import VERBS
+from handbridge.stages import schema_of
 from synth.common.config import compose_config
 from synth.dataset import SampleStore
 from synth.generate import GenerateConfig, generate
@@ -49,11 +49,6 @@ def handbridge_words(lines: list[str]) -> list[list[str]]:
 
 def handbridge_commands() -> list[list[str]]:
     return handbridge_words(command_lines())
-
-
-def schema_of(verb: str) -> type:
-    """The options of a verb: the class VerbConfig of its module."""
-    return getattr(importlib.import_module(VERBS[verb][0]), f"{verb.title().replace('-', '')}Config")
 
 
 @pytest.mark.parametrize("words", handbridge_commands(), ids=" ".join)

@@ -2,9 +2,12 @@
 handbridge all three."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
+
+from handbridge.cli import VERBS
 
 ROOT = Path(__file__).parent.parent
 ALLOWED = {
@@ -41,6 +44,62 @@ def test_no_import_runs_up(package: str) -> None:
         for name in imported_packages(file.read_text()) & ALLOWED.keys() - ALLOWED[package]
     }
     assert not arrows
+
+
+def name_in(path: Path) -> str:
+    """The dotted name of a module's file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_names(source: str) -> set[str]:
+    """Dotted names that a module imports: packages, modules, and what is taken from them."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room_of(name: str, modules: set[str]) -> str:
+    """The room of a module: its folder, or itself where it stands at the top of a package, as a stage does."""
+    while name not in modules:
+        name = name.rpartition(".")[0]
+    is_room = (ROOT / name.replace(".", "/")).is_dir()
+    room = name if is_room or name.count(".") == 1 else name.rpartition(".")[0]
+    return "dualmod.data" if room == "dualmod.data.readers" else room  # one room: sets open readers, readers make sets
+
+
+def rooms() -> dict[str, set[str]]:
+    """The rooms of all packages, and the rooms that each imports from."""
+    files = [file for package in ALLOWED for file in (ROOT / package).rglob("*.py")]
+    modules = {name_in(file) for file in files}
+    found: dict[str, set[str]] = {}
+    for file in files:
+        own = room_of(name_in(file), modules)
+        names = {name for name in imported_names(file.read_text()) if name.partition(".")[0] in ALLOWED}
+        found.setdefault(own, set()).update({room_of(name, modules) for name in names} - {own})
+    return found
+
+
+def test_no_arrow_between_rooms_runs_up() -> None:
+    """Rooms can be put on floors: each imports from floors below it alone."""
+    graph = rooms()
+    assert graph["distill.adapt"] >= {"distill.methods", "distill.targets"}
+    assert graph["dualmod.inference"] >= {"dualmod.detection", "dualmod.geometry"}
+    try:
+        list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(f"rooms import each other in a circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("package", ["synth", "dualmod", "distill"])
+def test_the_top_of_a_package_holds_its_stages_and_nothing_else(package: str) -> None:
+    files = [file for file in (ROOT / package).glob("*.py") if file.name != "__init__.py"]
+    assert 3 <= len(files) <= 10
+    called = {module for module, _ in VERBS.values()}
+    assert {name_in(file) for file in files} <= called
 
 
 def modules_below(start: str) -> set[str]:

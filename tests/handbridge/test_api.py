@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import handbridge
+from dualmod.detection.detector import HandBox
 from handbridge import cli
 from handbridge.estimator import HandEstimator
 from synth.dataset import SampleStore
@@ -81,6 +82,7 @@ def test_what_is_known_of_the_camera_is_used(photo: Path, estimator: HandEstimat
         ({"box_px": (900, 900, 950, 950)}, ValueError, "lies outside the photo of 64 x 64 px"),
         ({"K": np.eye(2)}, ValueError, "K must be a 3x3 matrix"),
         ({"handedness": "both"}, ValueError, "handedness must be predicted, left or right, got 'both'"),
+        ({"bone_m": 85}, ValueError, "bone_m must be 0.04 to 0.15 metres, got 85"),
         ({"min_confidence": 1.0}, ValueError, "min_confidence must be from 0 to below 1, got 1.0"),
     ],
 )
@@ -89,7 +91,21 @@ def test_wrong_arguments_are_named(estimator: HandEstimator, arguments: dict, er
         estimator(**{"image": np.zeros((64, 64, 3), np.uint8), **arguments})
 
 
+def test_unsure_hands_can_be_left_out_and_a_side_be_given(photo: Path, estimator: HandEstimator) -> None:
+    assert estimator(photo, min_confidence=0.999) == []
+    assert {estimator(photo, handedness=side)[0].handedness for side in ("left", "right")} == {"left", "right"}
+
+
+def test_as_many_hands_are_returned_as_were_asked_for_at_most(monkeypatch: pytest.MonkeyPatch, photo: Path) -> None:
+    opened = handbridge.load(device="cpu", hands=2, views=1)
+    boxes = [HandBox(np.array([20.0, 20, 120, 120]) + 30 * k, 0.9 - 0.1 * k, 0.5) for k in range(3)]
+    monkeypatch.setattr("dualmod.inference.box_refinement.RefinedDetector.find", lambda self, images: [boxes[::-1]])
+    assert [hand.box_px.tolist() for hand in opened(photo)] == [box.box_px.tolist() for box in boxes[:2]]
+
+
 def test_wrong_options_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="crop_margin"):
+        handbridge.load(crop_margin=0.1)
     with pytest.raises(ValueError, match="views must be 1 to 9, got 0"):
         handbridge.load(views=0)
     with pytest.raises(ValueError, match="num_sample"):
